@@ -1,0 +1,224 @@
+/**
+ * The service: a strongly consistent key-value store, replicated by the node that this process carries.
+ *
+ * Every write, and every read at the default consistency, takes effect at one instant between call and reply. One
+ * deadline covers queueing, forwarding and commit; no call hangs. `docs/ARCHITECTURE.md` says how.
+ */
+import { Context, type Duration, type Effect } from "effect"
+import type { ClusterError, KeyNotFound, NotFound, ReadError, Shutdown, WriteError } from "./DistKvError.ts"
+import type { Entry } from "./domain/Entry.ts"
+import type { Address, ClusterId, NodeId, PublicKey } from "./domain/Identity.ts"
+import type { Member } from "./domain/Membership.ts"
+import type { LogIndex, Revision, Term } from "./domain/Position.ts"
+
+/**
+ * How fresh a read is. `linearizable`: it sees every write that was acknowledged before it began. `lease`: the same,
+ * without a round of contact where the leader holds a lease. `stale`: this node's own state, at once.
+ */
+export type Consistency = "linearizable" | "lease" | "stale"
+
+/** Options of every call. */
+export interface CallOptions {
+  /** The deadline of the whole call; default 5 s, at most 60 s. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+export interface ReadOptions extends CallOptions {
+  readonly consistency?: Consistency | undefined
+  /** Waits until this node's state has at least this revision. */
+  readonly minRevision?: number | undefined
+}
+
+/** What a read says beside the data. */
+export interface ReadInfo {
+  /** The store's revision that the read shows. */
+  readonly revision: Revision
+  /** The consistency with which it was served; `lease` is served as linearizable where leases are off. */
+  readonly consistency: Consistency
+}
+
+/** An entry as read. */
+export interface ReadEntry extends Entry, ReadInfo {}
+
+export interface SetOptions extends CallOptions {
+  /** Compare-and-set on `modRevision`; 0 creates only. */
+  readonly ifRevision?: number | undefined
+  /** Return the entry that was replaced. */
+  readonly previous?: boolean | undefined
+}
+
+export interface SetResult {
+  readonly revision: Revision
+  readonly created: boolean
+  /** Only where asked for; null when the key was absent. */
+  readonly previous?: Entry | null | undefined
+}
+
+export interface DeleteOptions extends CallOptions {
+  /** Delete only the entry with this `modRevision`; not 0. */
+  readonly ifRevision?: number | undefined
+}
+
+export interface DeleteResult {
+  readonly revision: Revision
+  readonly deleted: boolean
+}
+
+/** Which keys, by one of: a prefix, a range, or (deletes) all. */
+export interface ListOptions extends ReadOptions {
+  readonly prefix?: string | undefined
+  /** Inclusive. */
+  readonly from?: string | undefined
+  /** Exclusive. */
+  readonly to?: string | undefined
+  /** Exclusive, in the direction of travel: the last key of the page before. */
+  readonly after?: string | undefined
+  /** Default 1,000, at most 10,000. */
+  readonly limit?: number | undefined
+  /** Leave values empty. */
+  readonly keysOnly?: boolean | undefined
+  readonly reverse?: boolean | undefined
+}
+
+/** One consistent cut of the store, of at most `limit` entries and 4 MiB. */
+export interface ListResult extends ReadInfo {
+  readonly entries: ReadonlyArray<Entry>
+  readonly more: boolean
+}
+
+/** Exactly one of `prefix` (not empty), `from` and/or `to`, or `all`. */
+export interface DeleteRangeOptions extends CallOptions {
+  readonly prefix?: string | undefined
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  readonly all?: true | undefined
+}
+
+export interface DeleteRangeResult {
+  readonly revision: Revision
+  readonly deleted: number
+}
+
+export type RoleName = "leader" | "follower" | "candidate" | "learner"
+
+/** A member as this node knows it; what only the leader knows is null elsewhere. */
+export interface MemberStatus extends Member {
+  readonly healthy: boolean | null
+  /** Milliseconds since the leader last heard of it. */
+  readonly lastContactMs: number | null
+  /** The highest index known to be durable there. */
+  readonly match: LogIndex | null
+  /** Entries that it is behind the leader's log. */
+  readonly lag: number | null
+  /** The program version it runs. */
+  readonly version: string | null
+  /** Members whose key it does not accept, or to which it is not connected; they hold up a promotion. */
+  readonly missingKeys: ReadonlyArray<NodeId>
+}
+
+/** This node's view of itself and its cluster; never needs the quorum. */
+export interface Status {
+  readonly clusterId: ClusterId | null
+  readonly nodeId: NodeId
+  readonly publicKey: PublicKey
+  readonly address: Address
+  readonly role: RoleName
+  readonly term: Term
+  readonly leader: NodeId | null
+  readonly commit: LogIndex
+  readonly applied: LogIndex
+  readonly revision: Revision
+  /** How many voters may fail now without the cluster losing its quorum; null where unknown. */
+  readonly failureTolerance: number | null
+  readonly members: ReadonlyArray<MemberStatus>
+  readonly ready: Readiness
+}
+
+/** The checks behind readiness: the node is ready when all of them are true. */
+export interface Readiness {
+  /** A leader is known and was contacted within an election time-out. */
+  readonly leader: boolean
+  /** Fewer than 1,000 committed entries wait to be applied. */
+  readonly applied: boolean
+  /** The storage works and has space. */
+  readonly storage: boolean
+  /** The node is not closing. */
+  readonly open: boolean
+}
+
+/** Counters and gauges of this node, for `/metrics`; plain numbers, read at once. */
+export interface NodeMetrics {
+  readonly electionsStarted: number
+  readonly leaderChanges: number
+  readonly preVotesRejected: number
+  readonly proposalsPending: number
+  readonly proposals: number
+  readonly proposalsFailed: number
+  readonly readsPending: number
+  readonly reads: number
+  readonly readRounds: number
+  readonly forwarded: number
+  readonly overloaded: number
+  readonly logCommits: number
+  readonly logCommitSeconds: number
+  readonly logBytes: number
+  readonly logEntries: number
+  readonly checkpoints: number
+  readonly checkpointSeconds: number
+  readonly overlayBytes: number
+  readonly keys: number
+  readonly peers: ReadonlyArray<{
+    readonly id: NodeId
+    readonly connected: boolean
+    readonly sentBytes: number
+    readonly receivedBytes: number
+    readonly droppedMessages: number
+  }>
+}
+
+export interface JoinOptions extends CallOptions {
+  /** Stay a learner: receive everything, count in no quorum. */
+  readonly learner?: boolean | undefined
+}
+
+export interface AddMember {
+  readonly id: string
+  readonly address: string
+  readonly publicKey: string
+  readonly learner?: boolean | undefined
+}
+
+export class DistKv extends Context.Service<DistKv, {
+  readonly get: (key: string, options?: ReadOptions) => Effect.Effect<ReadEntry, KeyNotFound | ReadError>
+  readonly set: (
+    key: string,
+    value: Uint8Array | string,
+    options?: SetOptions
+  ) => Effect.Effect<SetResult, WriteError>
+  /** Sets several keys at one revision: all or nothing. At most 128, none twice. */
+  readonly setMany: (
+    entries: ReadonlyArray<readonly [key: string, value: Uint8Array | string]>,
+    options?: CallOptions
+  ) => Effect.Effect<{ readonly revision: Revision }, WriteError>
+  /** An absent key is `deleted: false`: no error, and no revision used. */
+  readonly delete: (key: string, options?: DeleteOptions) => Effect.Effect<DeleteResult, WriteError>
+  readonly list: (options?: ListOptions) => Effect.Effect<ListResult, ReadError>
+  /** Deletes at most 10,000 entries at one revision; more is `InvalidRequest`, and nothing is deleted. */
+  readonly deleteRange: (options: DeleteRangeOptions) => Effect.Effect<DeleteRangeResult, WriteError>
+  readonly status: Effect.Effect<Status, Shutdown>
+  readonly metrics: Effect.Effect<NodeMetrics, Shutdown>
+  /** Makes this node, which belongs to no cluster yet, a member of the cluster that the node at `address` belongs to. */
+  readonly join: (address: string, options?: JoinOptions) => Effect.Effect<Member, ClusterError>
+  readonly members: {
+    readonly list: Effect.Effect<ReadonlyArray<MemberStatus>, Shutdown>
+    /** Admits a node that awaits a join; it catches up as a learner and is then promoted, unless `learner` is set. */
+    readonly add: (member: AddMember, options?: CallOptions) => Effect.Effect<Member, ClusterError>
+  }
+  /** Hands leadership to `to`, or to the voter that is furthest ahead; answers once the successor leads. */
+  readonly transferLeadership: (
+    to?: string,
+    options?: CallOptions
+  ) => Effect.Effect<{ readonly leader: NodeId; readonly term: Term }, ClusterError | NotFound>
+  /** Completes when this node stops serving for good: with an error when its storage failed, without when it was closed. */
+  readonly stopped: Effect.Effect<void, import("./DistKvError.ts").StorageFailed>
+}>()("@distkv/core/DistKv") {}

@@ -1,0 +1,65 @@
+/**
+ * The port to the durable log. Laws, checked by `testing/laws/LogStoreLaws.ts` on every implementation:
+ *
+ * - a `write` that succeeds has reached stable storage, hard state and entries together or not at all;
+ * - indexes are contiguous from 1 (from the first index kept); a write never leaves a hole;
+ * - entries that a write replaces are gone with all that followed them, in the same atomic step;
+ * - writes are serialised in the order of their calls, and a later one never overtakes an earlier one;
+ * - every record is checked when read; damage is `StorageFailed`, never a shorter log.
+ *
+ * After a failed write nothing more may be written: what is on disk is unknown until the next start.
+ */
+import { Context, type Effect } from "effect"
+import type { StorageFailed } from "./DistKvError.ts"
+import type { Identity, NodeId } from "./domain/Identity.ts"
+import type { LogEntry } from "./domain/LogEntry.ts"
+import type { LogIndex, Term } from "./domain/Position.ts"
+
+/** Term and vote: always written together, in one atomic write (paper figure 2, "persistent state"). */
+export interface HardState {
+  readonly term: Term
+  readonly votedFor: NodeId | null
+}
+
+/** The first index of each term's entries in the log, in order; a log has few of these. */
+export interface TermRun {
+  readonly term: Term
+  readonly first: LogIndex
+}
+
+/** What a node finds in its log at its start. */
+export interface RecoveredLog {
+  /** Null in a directory that was never used. */
+  readonly identity: Identity | null
+  /** Null only where `identity` is null too. */
+  readonly hardState: HardState | null
+  /** The first index kept, 1 until the log is compacted; `last` is `first - 1` when the log is empty. */
+  readonly first: LogIndex
+  readonly last: LogIndex
+  readonly terms: ReadonlyArray<TermRun>
+}
+
+/** One durable step. `entries` are contiguous and replace whatever is at and after their first index. */
+export interface LogWrite {
+  readonly hardState: HardState | null
+  readonly entries: ReadonlyArray<LogEntry>
+}
+
+export class LogStore extends Context.Service<LogStore, {
+  /** Reads what is there. Fails when it is damaged, of a newer format, or behind its mark. */
+  readonly recover: Effect.Effect<RecoveredLog, StorageFailed>
+  /** Makes the identity durable. The first call also makes an initial hard state (term 0, no vote) durable, before it. */
+  readonly saveIdentity: (identity: Identity) => Effect.Effect<void, StorageFailed>
+  readonly write: (write: LogWrite) => Effect.Effect<void, StorageFailed>
+  /**
+   * The entries from `from` to at most `to` (inclusive), as many as fit in `maxBytes` but at least one; empty only
+   * when `from` is beyond the last index. Sees every write that has succeeded.
+   */
+  readonly read: (
+    from: LogIndex,
+    to: LogIndex,
+    maxBytes: number
+  ) => Effect.Effect<ReadonlyArray<LogEntry>, StorageFailed>
+  /** Bytes that may still be written before the disk reserve is reached, negative beyond it; null where unlimited. */
+  readonly spaceLeft: Effect.Effect<number | null, StorageFailed>
+}>()("@distkv/core/LogStore") {}

@@ -1,0 +1,49 @@
+/** What clients and the cluster itself may ask of the replicated state machine. */
+import { Schema } from "effect"
+import { Key } from "./Entry.ts"
+import { Membership } from "./Membership.ts"
+import { Revision } from "./Position.ts"
+
+/** The most entries that one range delete removes. */
+export const maxDeleteRange = 10_000
+
+/** The most keys that one multi-key command writes. */
+export const maxTxnOperations = 128
+
+/** Which keys a range means: by prefix, from `from` (inclusive) to `to` (exclusive, null: to the end), or all. */
+export const KeyRange = Schema.TaggedUnion({
+  Prefix: { prefix: Key },
+  Between: { from: Schema.NullOr(Schema.String), to: Schema.NullOr(Schema.String) },
+  All: {}
+})
+export type KeyRange = typeof KeyRange.Type
+
+/**
+ * A command. One that changes at least one entry raises the store's revision by exactly 1.
+ *
+ * - `NoOp`: what a new leader commits first (thesis §6.4); never changes the revision.
+ * - `Put`: `ifRevision` null is unconditional, 0 creates only, n compares with the entry's `modRevision`;
+ *   `previous` asks for the entry replaced.
+ * - `Delete`: `ifRevision` as for `Put`, but never 0.
+ * - `DeleteRange`: deletes all entries of the range at one revision; more than 10,000 delete nothing.
+ * - `Txn`: several puts at one revision, no key twice; the encoding has room for guards and an else branch.
+ * - `CutHistory`: drops the events of all revisions up to and including `revision`.
+ * - `Configure`: a config entry (thesis §4.1).
+ */
+export const Command = Schema.TaggedUnion({
+  NoOp: {},
+  Put: {
+    key: Key,
+    value: Schema.Uint8Array,
+    ifRevision: Schema.NullOr(Revision),
+    previous: Schema.Boolean,
+    leaseId: Schema.NullOr(Revision)
+  },
+  Delete: { key: Key, ifRevision: Schema.NullOr(Revision) },
+  DeleteRange: { range: KeyRange },
+  Txn: { puts: Schema.Array(Schema.Struct({ key: Key, value: Schema.Uint8Array })) },
+  CutHistory: { revision: Revision },
+  Configure: { membership: Membership }
+})
+export type Command = typeof Command.Type
+export type CommandOf<Tag extends Command["_tag"]> = Extract<Command, { readonly _tag: Tag }>

@@ -1,0 +1,138 @@
+/**
+ * Everything one node may say to another. Anything not listed here cannot cross the wire.
+ *
+ * The sender is not part of a message: the transport authenticates it and names it on the `Envelope`.
+ */
+import { Schema } from "effect"
+import { DistKvError } from "../DistKvError.ts"
+import { Address, ClusterId, Incarnation, NodeId, PublicKey } from "./Identity.ts"
+import type { LogEntry } from "./LogEntry.ts"
+import { LogEntryFields } from "./LogEntry.ts"
+import { Member } from "./Membership.ts"
+import { Outcome } from "./Outcome.ts"
+import { LogId, LogIndex, Term } from "./Position.ts"
+
+const count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
+
+/** What a node can say about its link to another member; the leader promotes nobody whom a live voter cannot reach. */
+export const Link = Schema.Struct({ id: NodeId, accepts: Schema.Boolean, connected: Schema.Boolean })
+export type Link = typeof Link.Type
+
+/** A change of the cluster that any node passes on to its leader. */
+export const AdminCommand = Schema.TaggedUnion({
+  /** A node asks to become a member itself. */
+  Join: {
+    id: NodeId,
+    incarnation: Incarnation,
+    publicKey: PublicKey,
+    address: Address,
+    http: Schema.NullOr(Schema.String),
+    learner: Schema.Boolean
+  },
+  /** An operator adds a node that awaits a join. */
+  AddMember: { id: NodeId, publicKey: PublicKey, address: Address, learner: Schema.Boolean },
+  /** Hands leadership to `to`, or to the voter that is furthest ahead. */
+  Transfer: { to: Schema.NullOr(NodeId) }
+})
+export type AdminCommand = typeof AdminCommand.Type
+
+export const AdminResult = Schema.TaggedUnion({
+  Admitted: { member: Member, clusterId: ClusterId },
+  Transferred: { leader: NodeId, term: Term },
+  Failed: { error: DistKvError },
+  /** This node leads no more, or not yet; nothing was done. */
+  NotLeader: {}
+})
+export type AdminResult = typeof AdminResult.Type
+
+/** How a forwarded write ended at the leader. */
+export const ForwardResult = Schema.TaggedUnion({
+  /** Applied at `index`; the forwarding node answers its caller once it has applied that index too. */
+  Applied: { index: LogIndex, outcome: Outcome },
+  /** It entered no log, and this copy never will. */
+  NotLeader: {},
+  /** It entered no log, for the reason given. */
+  Refused: { error: DistKvError },
+  /** It may have entered a log. */
+  Unknown: {}
+})
+export type ForwardResult = typeof ForwardResult.Type
+
+const fields = {
+  /** Asks for a vote (§5.2). With `preVote` nothing is recorded (thesis §9.6); `transfer` overrides stickiness. */
+  VoteRequest: { term: Term, preVote: Schema.Boolean, transfer: Schema.Boolean, lastLog: LogId },
+  /** A granted pre-vote carries the term asked about, every other reply the voter's own. */
+  VoteReply: { term: Term, preVote: Schema.Boolean, granted: Schema.Boolean },
+  /**
+   * Accepts everything up to `index` as equal to the leader's log and durable, or (`matched` false) rejects an append
+   * whose `previous.index` was `index`, with the last entry of the sender's log that may match as `hint`.
+   * `round` is the highest round received from this leader in this term.
+   */
+  AppendReply: { term: Term, matched: Schema.Boolean, index: LogIndex, hint: LogId, round: count },
+  /** Tells the target of a leadership transfer to campaign at once (thesis §3.10). */
+  TimeoutNow: { term: Term },
+  /** A follower's links, said when they change and once per election time-out. `version` is the sender's program version. */
+  LinkReport: { term: Term, links: Schema.Array(Link), version: Schema.String },
+  /**
+   * Passes a client's write to the leader of `leaderTerm`. `id` rises with every request of the sender's run, and the
+   * leader executes an id at most once. `record` is an unstamped log record.
+   */
+  ForwardRequest: { id: count, leaderTerm: Term, hops: count, remainingMs: count, record: Schema.Uint8Array },
+  ForwardReply: { id: count, result: ForwardResult },
+  /** Asks the leader for a read index (thesis §6.4); one request serves all reads that wait at the sender. */
+  ReadIndexRequest: { id: count, term: Term, remainingMs: count },
+  /** `index` is null when the node cannot confirm its leadership. */
+  ReadIndexReply: { id: count, index: Schema.NullOr(LogIndex) },
+  AdminRequest: { id: count, hops: count, remainingMs: count, command: AdminCommand },
+  AdminReply: { id: count, result: AdminResult }
+}
+
+/** Replicates entries after `previous`, or (without entries) is a heartbeat (§5.3). `round` numbers the leader's rounds of contact. */
+const appendHeader = { term: Term, previous: LogId, committed: LogIndex, round: count }
+
+/** The Schema of all messages, with log entries field by field; what the hand-written codec is tested against. */
+export const PeerMessageFields = Schema.TaggedUnion({
+  ...fields,
+  AppendRequest: { ...appendHeader, entries: Schema.Array(LogEntryFields) }
+})
+export type PeerMessageFields = typeof PeerMessageFields.Type
+
+type Plain = Exclude<PeerMessageFields, { readonly _tag: "AppendRequest" }>
+
+/** An append as the program handles it: entries are held as the bytes of their records. */
+export interface AppendRequest {
+  readonly _tag: "AppendRequest"
+  readonly term: Term
+  readonly previous: LogId
+  readonly committed: LogIndex
+  readonly round: number
+  readonly entries: ReadonlyArray<LogEntry>
+}
+
+export type PeerMessage = Plain | AppendRequest
+export type PeerMessageOf<Tag extends PeerMessage["_tag"]> = Extract<PeerMessage, { readonly _tag: Tag }>
+
+/** A message with what the transport knows of its sender: authenticated, except that `clusterId` is what it says. */
+export interface Envelope {
+  readonly from: NodeId
+  readonly incarnation: Incarnation
+  readonly publicKey: PublicKey
+  /** Null while the sender belongs to no cluster. */
+  readonly clusterId: ClusterId | null
+  readonly message: PeerMessage
+}
+
+/** The lane a message travels on: raft traffic, or control requests, which must not delay it. */
+export const laneOf = (message: PeerMessage): "raft" | "control" => {
+  switch (message._tag) {
+    case "AdminRequest":
+    case "AdminReply":
+    case "ForwardRequest":
+    case "ForwardReply":
+    case "ReadIndexRequest":
+    case "ReadIndexReply":
+      return "control"
+    default:
+      return "raft"
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The only writer of the log store: whatever waits becomes one durable write (group commit).
+ *
+ * Writes are numbered in the order in which they were submitted, and become durable in that order; `Persisted` names the
+ * last one of a commit. The first commit that fails or gets stuck ends the node: what is on disk is unknown from then on.
+ */
+import { Clock, Duration, Effect, Queue } from "effect"
+import { StorageFailed } from "../DistKvError.ts"
+import type { HardState, LogWrite } from "../LogStore.ts"
+import { LogStore } from "../LogStore.ts"
+import type { LogIndex } from "../domain/Position.ts"
+import type { Persisted } from "../roles/NodeMessage.ts"
+import { WriteBuffer } from "./WriteBuffer.ts"
+
+interface Submission {
+  readonly number: number
+  readonly write: LogWrite
+}
+
+export interface Committer {
+  /** Queues a write; `Persisted` with this number or a higher one tells that it is durable. */
+  readonly submit: (number: number, write: LogWrite) => void
+  /** Milliseconds (monotonic) since when the oldest commit is under way; null when none is. */
+  readonly busySince: () => number | null
+  readonly counters: { commits: number; seconds: number; bytes: number }
+  /** Runs for ever, in the node's scope; fails with the first failed commit. */
+  readonly run: Effect.Effect<never, StorageFailed>
+}
+
+/** `persisted` is told of each durable step, synchronously. */
+export const make = Effect.fnUntraced(function*(
+  commitTimeout: Duration.Duration,
+  persisted: (message: Persisted) => void
+): Effect.fn.Return<Committer, never, LogStore> {
+  const store = yield* LogStore
+  const clock = yield* Clock.Clock
+  const queue = yield* Queue.unbounded<Submission>()
+  const counters = { commits: 0, seconds: 0, bytes: 0 }
+  let busySince: number | null = null
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const stuck = Effect.fail(
+    new StorageFailed({
+      message: `a log commit has taken more than ${Duration.toMillis(commitTimeout)} ms: the disk is stuck. ` +
+        "This node stops; check the disk, then start it again"
+    })
+  )
+
+  const run = Effect.gen(function*() {
+    const buffer = new WriteBuffer()
+    while (true) {
+      const batch = yield* Queue.takeAll(queue)
+      for (const submission of batch) buffer.add(submission.write)
+      const bytes = buffer.bytes
+      const write = buffer.take()
+      const began = now()
+      busySince = began
+      yield* store.write(write).pipe(
+        Effect.timeoutOrElse({ duration: commitTimeout, orElse: () => stuck })
+      )
+      busySince = null
+      counters.commits++
+      counters.seconds += (now() - began) / 1000
+      counters.bytes += bytes
+      persisted(completion(batch.at(-1)!.number, write))
+    }
+  })
+
+  return {
+    submit: (number, write) => {
+      busySince ??= now()
+      Queue.offerUnsafe(queue, { number, write })
+    },
+    busySince: () => busySince,
+    counters,
+    run
+  }
+})
+
+const completion = (number: number, write: LogWrite): Persisted => {
+  const last = write.entries.at(-1)
+  return {
+    _tag: "Persisted",
+    number,
+    hardState: write.hardState as HardState | null,
+    last: last === undefined ? null : { term: last.term, index: last.index as LogIndex }
+  }
+}

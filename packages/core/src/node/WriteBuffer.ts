@@ -1,0 +1,53 @@
+/**
+ * Log writes that belong into one durable step, merged in their order.
+ *
+ * Entries that a later write replaces are left out; what remains is contiguous, and replaces whatever the store has at
+ * and after its first index.
+ */
+import type { LogEntry } from "../domain/LogEntry.ts"
+import type { HardState, LogWrite } from "../LogStore.ts"
+
+export class WriteBuffer {
+  private hardState: HardState | null = null
+  private entries: Array<LogEntry> = []
+  private size = 0
+
+  get isEmpty(): boolean {
+    return this.hardState === null && this.entries.length === 0
+  }
+
+  /** Bytes of the records that wait. */
+  get bytes(): number {
+    return this.size
+  }
+
+  setHardState(hardState: HardState): void {
+    this.hardState = hardState
+  }
+
+  /** Adds an entry, which replaces every waiting entry at and after its index. */
+  push(entry: LogEntry): void {
+    const first = this.entries[0]
+    if (first !== undefined) {
+      const keep = entry.index - first.index
+      if (keep <= 0) this.entries = []
+      else if (keep < this.entries.length) this.entries.length = keep
+    }
+    this.entries.push(entry)
+    this.size += entry.record.length
+  }
+
+  add(write: LogWrite): void {
+    if (write.hardState !== null) this.hardState = write.hardState
+    for (const entry of write.entries) this.push(entry)
+  }
+
+  /** Takes all that waits. */
+  take(): LogWrite {
+    const write = { hardState: this.hardState, entries: this.entries }
+    this.hardState = null
+    this.entries = []
+    this.size = 0
+    return write
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * What a leader knows of one follower's log, and what to send it next (paper §5.3; etcd's probe and replicate states).
+ *
+ * Probe: where the logs agree is not known; one append at a time. Replicate: appends flow without waiting for answers,
+ * within a window of bytes.
+ *
+ * Invariant: `match < next <= leader's last + 1`, and `match` never falls during a leader's term. What is on its way
+ * lies between the two. A late or repeated rejection changes nothing.
+ */
+import type { LogId, LogIndex } from "../domain/Position.ts"
+
+/** An append on its way: it ends at `last` and weighs `bytes`. */
+interface Inflight {
+  readonly last: LogIndex
+  readonly bytes: number
+}
+
+export class Progress {
+  state: "Probe" | "Replicate" = "Probe"
+  match = 0 as LogIndex
+  next: LogIndex
+  /** In Probe: an append is out and neither answer nor heartbeat has come since. */
+  paused = false
+  /** The highest round of contact answered. */
+  round = 0
+  /** Milliseconds (monotonic) at which the newest answered round was sent. */
+  contactAt: number
+  /** Entries from `next` are being read from the log store for this follower. */
+  reading = false
+  private inflight: Array<Inflight> = []
+  private inflightBytes = 0
+
+  constructor(next: LogIndex, contactAt: number) {
+    this.next = next
+    this.contactAt = contactAt
+  }
+
+  /** Whether an append may go out now, with `windowBytes` as the bound on what is unanswered. */
+  maySend(windowBytes: number): boolean {
+    return this.state === "Probe" ? !this.paused : this.inflightBytes < windowBytes
+  }
+
+  /** Entries up to `last` have gone out. A probe's position stays until it is answered. */
+  sent(last: LogIndex, bytes: number): void {
+    if (this.state === "Probe") {
+      this.paused = true
+      return
+    }
+    this.next = (last + 1) as LogIndex
+    this.inflight.push({ last, bytes })
+    this.inflightBytes += bytes
+  }
+
+  /** The follower holds everything up to `index` durably. Returns whether that was news. */
+  matched(index: LogIndex): boolean {
+    const news = index > this.match
+    if (news) this.match = index
+    if (this.next <= this.match) this.next = (this.match + 1) as LogIndex
+    let done = 0
+    while (done < this.inflight.length && this.inflight[done]!.last <= this.match) {
+      this.inflightBytes -= this.inflight[done]!.bytes
+      done++
+    }
+    if (done > 0) this.inflight.splice(0, done)
+    if (this.state === "Probe") {
+      // Any agreement tells where the logs meet: from here on appends may flow.
+      this.state = "Replicate"
+      this.next = (this.match + 1) as LogIndex
+      this.paused = false
+    }
+    return news
+  }
+
+  /**
+   * The follower rejected the append after `rejected`, and may agree up to `agreed` (already compared with the leader's
+   * own log). Returns whether the rejection was about what was really outstanding.
+   */
+  rejected(rejected: LogIndex, agreed: LogId): boolean {
+    if (rejected <= this.match) return false
+    if (this.state === "Probe" && rejected !== this.next - 1) return false
+    this.probe(Math.max(this.match + 1, Math.min(rejected, agreed.index + 1)) as LogIndex)
+    return true
+  }
+
+  /** Starts over from what is known for certain, since nothing was heard for too long. */
+  restart(): void {
+    this.probe((this.match + 1) as LogIndex)
+  }
+
+  private probe(next: LogIndex): void {
+    this.state = "Probe"
+    this.paused = false
+    this.next = next
+    this.inflight = []
+    this.inflightBytes = 0
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The log in memory: every law of the port except that it outlives the process.
+ *
+ * `MemoryLog` is the plain data behind it. It survives the service, so that a test can open the same log again.
+ */
+import { Effect, Layer } from "effect"
+import { StorageFailed } from "./DistKvError.ts"
+import type { Identity } from "./domain/Identity.ts"
+import type { LogEntry } from "./domain/LogEntry.ts"
+import type { LogIndex } from "./domain/Position.ts"
+import { entryAt, flawOfRecord } from "./domain/RecordCodec.ts"
+import type { HardState, LogWrite, RecoveredLog, TermRun } from "./LogStore.ts"
+import { LogStore } from "./LogStore.ts"
+
+/** An identity, a hard state and the records of a log. `…Unsafe` methods throw `StorageFailed`. */
+export class MemoryLog {
+  private identity: Identity | null = null
+  private hardState: HardState | null = null
+  /** The record of index i is at i - 1. */
+  private readonly records: Array<Uint8Array> = []
+
+  get last(): LogIndex {
+    return this.records.length as LogIndex
+  }
+
+  recoverUnsafe(): RecoveredLog {
+    const terms: Array<TermRun> = []
+    for (let index = 1; index <= this.records.length; index++) {
+      const { term } = this.entryUnsafe(index)
+      const latest = terms.at(-1)
+      if (latest !== undefined && term < latest.term) throw damaged(index, `its term ${term} is below the one before`)
+      if (latest?.term !== term) terms.push({ term, first: index as LogIndex })
+    }
+    return { identity: this.identity, hardState: this.hardState, first: 1 as LogIndex, last: this.last, terms }
+  }
+
+  saveIdentity(identity: Identity): void {
+    this.hardState ??= initialHardState
+    this.identity = identity
+  }
+
+  writeUnsafe(write: LogWrite): void {
+    checkWriteUnsafe(write.entries, 1, this.records.length)
+    if (write.hardState !== null) this.hardState = write.hardState
+    const first = write.entries[0]
+    if (first === undefined) return
+    this.records.length = first.index - 1
+    for (const entry of write.entries) this.records.push(entry.record)
+  }
+
+  readUnsafe(from: LogIndex, to: LogIndex, maxBytes: number): ReadonlyArray<LogEntry> {
+    const entries: Array<LogEntry> = []
+    let bytes = 0
+    for (let index = Math.max(from, 1); index <= Math.min(to, this.records.length); index++) {
+      const entry = this.entryUnsafe(index)
+      bytes += entry.record.length
+      if (entries.length > 0 && bytes > maxBytes) break
+      entries.push(entry)
+    }
+    return entries
+  }
+
+  /** Replaces the record at `index` with other bytes, as a failing disk might. */
+  damage(index: LogIndex, change: (record: Uint8Array) => Uint8Array): void {
+    this.records[index - 1] = change(this.records[index - 1]!)
+  }
+
+  private entryUnsafe(index: number): LogEntry {
+    const record = this.records[index - 1]!
+    const flaw = flawOfRecord(record)
+    if (flaw !== null) throw damaged(index, flaw)
+    const entry = entryAt(record)
+    if (entry.index !== index) throw damaged(index, `it holds the entry of index ${entry.index}`)
+    return entry
+  }
+}
+
+/** The hard state of a node that has taken part in nothing yet. */
+export const initialHardState: HardState = { term: 0 as HardState["term"], votedFor: null }
+
+/** Throws `StorageFailed` where writing `entries` to a log that holds `first` to `last` would leave a hole. */
+export const checkWriteUnsafe = (entries: ReadonlyArray<LogEntry>, first: number, last: number): void => {
+  if (entries.length === 0) return
+  const start = entries[0]!.index
+  if (start < first || start > last + 1) {
+    throw new StorageFailed({
+      message: `entries from index ${start} do not continue a log that holds ${first} to ${last}; nothing was written`
+    })
+  }
+  for (let i = 1; i < entries.length; i++) {
+    if (entries[i]!.index !== start + i) {
+      throw new StorageFailed({
+        message: `entry ${entries[i]!.index} follows entry ${start + i - 1} in one write; nothing was written`
+      })
+    }
+  }
+}
+
+const damaged = (index: number, why: string) =>
+  new StorageFailed({ message: `the log is damaged at index ${index}: ${why}` })
+
+/** Runs code that throws nothing but `StorageFailed`; anything else is a mistake of this file, and stays a defect. */
+const attempt = <A>(run: () => A): Effect.Effect<A, StorageFailed> =>
+  Effect.try({ try: run, catch: (cause) => cause }).pipe(
+    Effect.catch((cause) => cause instanceof StorageFailed ? Effect.fail(cause) : Effect.die(cause))
+  )
+
+/** The port over a log that the caller keeps. */
+export const make = (log: MemoryLog): LogStore["Service"] =>
+  LogStore.of({
+    recover: attempt(() => log.recoverUnsafe()),
+    saveIdentity: (identity) => Effect.sync(() => log.saveIdentity(identity)),
+    write: (write) => attempt(() => log.writeUnsafe(write)),
+    read: (from, to, maxBytes) => attempt(() => log.readUnsafe(from, to, maxBytes)),
+    spaceLeft: Effect.succeed(null)
+  })
+
+/** A log of its own, gone with the Layer. */
+export const layer: Layer.Layer<LogStore> = Layer.sync(LogStore, () => make(new MemoryLog()))

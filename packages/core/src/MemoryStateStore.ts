@@ -1,0 +1,117 @@
+/**
+ * The checkpointed state in memory: every law of the port except that it outlives the process.
+ *
+ * `MemoryState` is the plain data behind it. It survives the service, so that a test can open the same state again.
+ */
+import { Effect, Layer } from "effect"
+import type { Entry, Key } from "./domain/Entry.ts"
+import { compareKeys } from "./domain/Entry.ts"
+import type { Revision } from "./domain/Position.ts"
+import type { Checkpoint, HistoryEvent, Scan, StateMeta } from "./StateStore.ts"
+import { StateStore } from "./StateStore.ts"
+
+/** Rows, history and position of one store. A checkpoint is one synchronous step; reads may go on between any two. */
+export class MemoryState {
+  private meta: StateMeta | null = null
+  private readonly rows = new Map<Key, Entry>()
+  /** The keys of `rows` in order of their UTF-8 bytes. */
+  private keys: ReadonlyArray<Key> = []
+  private readonly history: Array<HistoryEvent> = []
+
+  recover(): StateMeta | null {
+    return this.meta
+  }
+
+  checkpoint({ history, meta, rows }: Checkpoint): void {
+    const added: Array<Key> = []
+    let removed = false
+    for (const [key, entry] of rows) {
+      if (entry === null) {
+        removed = this.rows.delete(key) || removed
+      } else {
+        if (!this.rows.has(key)) added.push(key)
+        this.rows.set(key, entry)
+      }
+    }
+    const kept = removed ? this.keys.filter((key) => this.rows.has(key)) : this.keys
+    this.keys = added.length === 0 ? kept : merge(kept, added.sort(compareKeys))
+    for (const event of history) this.history.push(event)
+    const cut = this.firstEventAbove(meta.compactRevision)
+    if (cut > 0) this.history.splice(0, cut)
+    this.meta = meta
+  }
+
+  get(key: Key): Entry | undefined {
+    return this.rows.get(key)
+  }
+
+  *scan(scan: Scan): Generator<Entry, void, undefined> {
+    const { keys } = this
+    const [begin, end] = bounds(keys, scan)
+    if (scan.reverse) {
+      for (let i = end - 1; i >= begin; i--) yield this.rows.get(keys[i]!)!
+    } else {
+      for (let i = begin; i < end; i++) yield this.rows.get(keys[i]!)!
+    }
+  }
+
+  eventAt(revision: Revision): HistoryEvent | undefined {
+    return this.history[this.firstEventAbove(revision - 1)]
+  }
+
+  private firstEventAbove(revision: number): number {
+    return partition(this.history, (event) => event.revision <= revision)
+  }
+}
+
+/** How many leading elements satisfy `before`, which holds for a beginning of `sorted` and for nothing after it. */
+const partition = <A>(sorted: ReadonlyArray<A>, before: (element: A) => boolean): number => {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (before(sorted[middle]!)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Where in the sorted `keys` the scan begins (inclusive) and ends (exclusive). */
+const bounds = (keys: ReadonlyArray<Key>, { from, prefix, to }: Scan): readonly [begin: number, end: number] => {
+  const begin = partition(
+    keys,
+    (key) => (from !== null && compareKeys(key, from) < 0) || (prefix !== null && compareKeys(key, prefix) < 0)
+  )
+  const end = partition(
+    keys,
+    (key) =>
+      (to === null || compareKeys(key, to) < 0) &&
+      (prefix === null || compareKeys(key, prefix) < 0 || key.startsWith(prefix))
+  )
+  return [begin, end]
+}
+
+const merge = (left: ReadonlyArray<Key>, right: ReadonlyArray<Key>): ReadonlyArray<Key> => {
+  const merged: Array<Key> = []
+  let i = 0
+  let j = 0
+  while (i < left.length && j < right.length) {
+    merged.push(compareKeys(left[i]!, right[j]!) < 0 ? left[i++]! : right[j++]!)
+  }
+  while (i < left.length) merged.push(left[i++]!)
+  while (j < right.length) merged.push(right[j++]!)
+  return merged
+}
+
+/** The port over a state that the caller keeps. */
+export const make = (state: MemoryState): StateStore["Service"] =>
+  StateStore.of({
+    recover: Effect.sync(() => state.recover()),
+    checkpoint: (checkpoint) => Effect.sync(() => state.checkpoint(checkpoint)),
+    getUnsafe: (key) => state.get(key),
+    scanUnsafe: (scan) => state.scan(scan),
+    eventAtUnsafe: (revision) => state.eventAt(revision)
+  })
+
+/** A state of its own, gone with the Layer. */
+export const layer: Layer.Layer<StateStore> = Layer.sync(StateStore, () => make(new MemoryState()))

@@ -1,6 +1,6 @@
 /** What clients and the cluster itself may ask of the replicated state machine. */
 import { Schema } from "effect"
-import { Key } from "./Entry.ts"
+import { isBound, Key } from "./Entry.ts"
 import { Membership } from "./Membership.ts"
 import { Revision } from "./Position.ts"
 
@@ -10,10 +10,18 @@ export const maxDeleteRange = 10_000
 /** The most keys that one multi-key command writes. */
 export const maxTxnOperations = 128
 
+/** A bound of a range. It need not be a key: it may be empty, and one byte longer than the longest key. */
+const Bound = Schema.String.check(
+  Schema.makeFilter((text: string) => isBound(text) || "a bound is a well-formed string of at most 1025 bytes in UTF-8")
+)
+
+/** What a multi-key command does to one key. */
+const TxnPut = Schema.Struct({ key: Key, value: Schema.Uint8Array })
+
 /** Which keys a range means: by prefix, from `from` (inclusive) to `to` (exclusive, null: to the end), or all. */
 export const KeyRange = Schema.TaggedUnion({
   Prefix: { prefix: Key },
-  Between: { from: Schema.NullOr(Schema.String), to: Schema.NullOr(Schema.String) },
+  Between: { from: Schema.NullOr(Bound), to: Schema.NullOr(Bound) },
   All: {}
 })
 export type KeyRange = typeof KeyRange.Type
@@ -39,9 +47,16 @@ export const Command = Schema.TaggedUnion({
     previous: Schema.Boolean,
     leaseId: Schema.NullOr(Revision)
   },
-  Delete: { key: Key, ifRevision: Schema.NullOr(Revision) },
+  Delete: { key: Key, ifRevision: Schema.NullOr(Revision.check(Schema.isGreaterThan(0))) },
   DeleteRange: { range: KeyRange },
-  Txn: { puts: Schema.Array(Schema.Struct({ key: Key, value: Schema.Uint8Array })) },
+  Txn: {
+    puts: Schema.Array(TxnPut).check(
+      Schema.isMaxLength(maxTxnOperations),
+      Schema.makeFilter((puts: ReadonlyArray<typeof TxnPut.Type>) =>
+        new Set(puts.map((put) => put.key)).size === puts.length || "a key may be written once only"
+      )
+    )
+  },
   CutHistory: { revision: Revision },
   Configure: { membership: Membership }
 })

@@ -20,6 +20,13 @@ export const Key = Schema.String.check(
 ).pipe(Schema.brand("Key"))
 export type Key = typeof Key.Type
 
+/** The longest bound of a range, in bytes of UTF-8: that of a longest key followed by U+0000, its successor. */
+export const maxBoundBytes = maxKeyBytes + 1
+
+/** Whether `text` can bound a range: well-formed and not too long, but it may be empty. */
+export const isBound = (text: string): boolean =>
+  text.length <= maxBoundBytes && text.isWellFormed() && encoder.encode(text).length <= maxBoundBytes
+
 /**
  * Compares two well-formed strings by their UTF-8 bytes; negative, zero or positive.
  *

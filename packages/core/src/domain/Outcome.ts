@@ -3,6 +3,8 @@ import { Schema } from "effect"
 import { Entry } from "./Entry.ts"
 import { Revision } from "./Position.ts"
 
+const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
 /**
  * The answer to an applied command. `revision` is the store's revision right after it.
  *
@@ -11,8 +13,8 @@ import { Revision } from "./Position.ts"
 export const Outcome = Schema.TaggedUnion({
   Done: { revision: Revision },
   Put: { revision: Revision, created: Schema.Boolean, previous: Schema.NullOr(Entry) },
-  Deleted: { revision: Revision, deleted: Schema.Int },
+  Deleted: { revision: Revision, deleted: count },
   CompareFailed: { revision: Revision, current: Schema.NullOr(Entry) },
-  TooManyEntries: { revision: Revision, limit: Schema.Int }
+  TooManyEntries: { revision: Revision, limit: count }
 })
 export type Outcome = typeof Outcome.Type

@@ -1,3 +1,12 @@
 import { defineConfig } from "vitest/config"
 
-export default defineConfig({ test: { name: "server", include: ["test/**/*.test.ts"] } })
+export default defineConfig({
+  test: {
+    name: "server",
+    include: ["test/**/*.test.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    maxWorkers: 1,
+    sequence: { groupOrder: 1 }
+  }
+})

@@ -1,3 +1,11 @@
 import { defineConfig } from "vitest/config"
 
-export default defineConfig({ test: { name: "transport-ssh", include: ["test/**/*.test.ts"] } })
+export default defineConfig({
+  test: {
+    name: "transport-ssh",
+    include: ["test/**/*.test.ts"],
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000
+  }
+})

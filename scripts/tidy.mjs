@@ -1,0 +1,1 @@
+console.log("tidy: nothing checked yet")

@@ -1,16 +1,17 @@
 /**
  * Commands as the bytes of a log record; the record's header is described in `LogEntry.ts`.
  *
- * Payloads, integers little-endian; a key is 1 to 1,024 bytes of UTF-8, in square brackets is what a flag announces:
+ * Payloads, integers little-endian; a key is 1 to 1,024 bytes of UTF-8; in square brackets is what a flag announces.
+ * Revisions and leases are u64, key lengths and counts u16, value lengths u32:
  *
  * | command | payload |
  * |---|---|
  * | NoOp | nothing |
- * | Put | flags u8 (1 guarded, 2 previous, 4 lease), u8 0, key length u16, value length u32, [revision u64], [lease u64], key, value |
- * | Delete | flags u8 (1 guarded), u8 0, key length u16, [revision u64], key |
- * | DeleteRange | form u8 (0 prefix, 1 between, 2 all), flags u8 (1 from, 2 to), [length u16], [length u16], the texts |
- * | Txn | guards u16 0, puts u16, else-puts u16 0, then for each put: key length u16, u16 0, value length u32, key, value |
- * | CutHistory | revision u64 |
+ * | Put | flags u8 (1 guarded, 2 previous, 4 leased), u8 0, key length, value length, [revision], [lease], key, value |
+ * | Delete | flags u8 (1 guarded), u8 0, key length, [revision], key |
+ * | DeleteRange | form u8 (0 prefix, 1 between, 2 all), flags u8 (1 from, 2 to), [lengths u16], [texts] |
+ * | Txn | guards (0), puts, else (0), then for each put: key length, u16 0, value length, key, value |
+ * | CutHistory | revision |
  * | Configure | JSON of the membership |
  *
  * One command has one encoding: what decodes encodes to the same bytes again.
@@ -97,7 +98,7 @@ const encodePut = (put: CommandOf<"Put">): Uint8Array => {
   const guardBytes = ifRevision === null ? 0 : 8
   const leaseBytes = leaseId === null ? 0 : 8
   const record = allocate(recordHeaderBytes + 8 + guardBytes + leaseBytes + keyLength + value.length)
-  record[48] = (ifRevision === null ? 0 : guarded) | (put.previous ? wantsPrevious : 0) | (leaseId === null ? 0 : leased)
+  record[48] = (guardBytes && guarded) | (leaseBytes && leased) | (put.previous ? wantsPrevious : 0)
   record[49] = 0
   putU16(record, 50, keyLength)
   let at = putU32(record, 52, value.length)

@@ -1,0 +1,152 @@
+/**
+ * A simulated storage device with one queue: writes take time, are done in the order in which they were issued, and
+ * are durable when they are done. A crash keeps a drawn prefix of the unfinished ones; each write is atomic.
+ */
+import { Effect } from "effect"
+import { StorageFailed } from "../DistKvError.ts"
+import type { Prng } from "./Prng.ts"
+import type { SimHost } from "./SimHost.ts"
+import type { SimWorld } from "./SimWorld.ts"
+
+/** How a device treats writes from now on; drawn anew, or set by a test, at any time. */
+export interface DeviceFaults {
+  /** Milliseconds that every write takes at least. */
+  minDelayMs: number
+  /** Mean of the exponential part of a write's time, in milliseconds. */
+  meanDelayMs: number
+  /** Writes are taken but never end. */
+  hangs: boolean
+  /** This many of the next writes fail; whether they reached the disk is drawn. */
+  failNext: number
+  /** What a crash leaves of unfinished writes: nothing, all, or a drawn prefix. */
+  onCrash: "none" | "all" | "prefix"
+}
+
+interface PendingWrite {
+  readonly what: string
+  readonly apply: () => void
+  readonly settle: (exit: Effect.Effect<void, StorageFailed>) => void
+}
+
+export class SimDevice {
+  readonly faults: DeviceFaults = {
+    minDelayMs: 0.05,
+    meanDelayMs: 0.5,
+    hangs: false,
+    failNext: 0,
+    onCrash: "prefix"
+  }
+  /** Writes that have ended well since the start of the world. */
+  writes = 0
+  private readonly world: SimWorld
+  private readonly name: string
+  private readonly random: Prng
+  private queue: Array<PendingWrite> = []
+  private host: SimHost | null = null
+  private busy = false
+  private failed = false
+  private run = 0
+
+  constructor(world: SimWorld, name: string, random: Prng) {
+    this.world = world
+    this.name = name
+    this.random = random
+  }
+
+  /** Whether a write of this run has failed: from then on nothing may be written before the next start. */
+  get hasFailed(): boolean {
+    return this.failed
+  }
+
+  /** A process of `host` uses the device from now on. */
+  attach(host: SimHost): void {
+    this.host = host
+    this.failed = false
+  }
+
+  /** Issues a write; `apply` is what it makes durable. Settles when it is done, whoever still waits. */
+  write(what: string, apply: () => void): Effect.Effect<void, StorageFailed> {
+    return Effect.callback<void, StorageFailed>((resume) => {
+      const host = this.host
+      if (host === null || host.isDead) return
+      if (this.failed) this.world.violate("D01", `${this.name} is written to after a write has failed: ${what}`)
+      this.queue.push({ what, apply, settle: (exit) => host.arrive(() => resume(exit)) })
+      this.next()
+    })
+  }
+
+  /** Reads after a short while; the value is taken when the reading ends. */
+  read<A>(take: () => A): Effect.Effect<A, StorageFailed> {
+    return Effect.callback<A, StorageFailed>((resume) => {
+      const host = this.host
+      if (host === null) return
+      host.after(this.random.exponential(this.faults.minDelayMs), () => {
+        try {
+          resume(Effect.succeed(take()))
+        } catch (error) {
+          resume(Effect.fail(storageFailed(error)))
+        }
+      })
+    })
+  }
+
+  /** Ends a hang: what waits goes on. */
+  resume(): void {
+    this.faults.hangs = false
+    this.next()
+  }
+
+  /** The power fails: what was unfinished is partly kept, as `onCrash` says, and nobody is told. */
+  crash(): void {
+    const unfinished = this.queue
+    this.queue = []
+    this.busy = false
+    this.run++
+    this.host = null
+    const kept = this.faults.onCrash === "none" || unfinished.length === 0
+      ? 0
+      : this.faults.onCrash === "all"
+      ? unfinished.length
+      : this.random.int(0, unfinished.length)
+    for (const write of unfinished.slice(0, kept)) write.apply()
+    if (unfinished.length > 0) {
+      this.world.timeline.record(this.world.now, null, `${this.name}: ${kept} of ${unfinished.length} writes survive`)
+    }
+  }
+
+  private next(): void {
+    if (this.busy || this.faults.hangs) return
+    const write = this.queue[0]
+    if (write === undefined) return
+    this.busy = true
+    const run = this.run
+    const delay = this.faults.minDelayMs + this.random.exponential(this.faults.meanDelayMs)
+    this.world.after(delay, () => {
+      if (run !== this.run) return
+      this.busy = false
+      if (this.faults.hangs) return
+      this.queue.shift()
+      this.finish(write)
+      this.next()
+    })
+  }
+
+  private finish(write: PendingWrite): void {
+    if (this.faults.failNext > 0) {
+      this.faults.failNext--
+      this.failed = true
+      const reached = this.random.chance(0.5)
+      if (reached) write.apply()
+      this.world.timeline.record(this.world.now, null, `${this.name}: write fails, ${reached ? "" : "not "}on disk`)
+      write.settle(Effect.fail(new StorageFailed({ message: `${this.name}: input/output error (simulated)` })))
+      return
+    }
+    this.writes++
+    write.apply()
+    this.world.timeline.mixText(write.what)
+    write.settle(Effect.void)
+  }
+}
+
+const storageFailed = (error: unknown): StorageFailed =>
+  error instanceof StorageFailed ? error : new StorageFailed({ message: String(error), cause: error })

@@ -1,0 +1,195 @@
+/**
+ * What one node has on disk, through all its crashes and restarts: identity, hard state, log, checkpointed state.
+ *
+ * Everything here is durable: it survives a crash now. A log and a state device with queues of their own stand before
+ * it, as two environments do in production. Invariants and the simulated network look at it directly.
+ */
+import { Effect } from "effect"
+import type { NodeId } from "../domain/Identity.ts"
+import type { Identity } from "../domain/Identity.ts"
+import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
+import type { Membership } from "../domain/Membership.ts"
+import type { LogIndex, Term } from "../domain/Position.ts"
+import { readRecord } from "../domain/RecordCodec.ts"
+import { decodeCommand } from "../domain/CommandCodec.ts"
+import { StorageFailed } from "../DistKvError.ts"
+import { type HardState, LogStore, type LogWrite, type RecoveredLog, type TermRun } from "../LogStore.ts"
+import type { StateStore } from "../StateStore.ts"
+import type { Context } from "effect"
+import { SimDevice } from "./SimDevice.ts"
+import type { SimHost } from "./SimHost.ts"
+import { SimState } from "./SimState.ts"
+import type { SimWorld } from "./SimWorld.ts"
+
+/** Told of every durable change, right after it. */
+export interface DiskObserver {
+  readonly hardState: (node: NodeId, before: HardState | null, after: HardState) => void
+  /** Entries from `from` on were replaced by `entries`. */
+  readonly written: (node: NodeId, from: LogIndex, removed: ReadonlyArray<LogEntry>) => void
+}
+
+export class SimDisk {
+  readonly node: NodeId
+  readonly logDevice: SimDevice
+  readonly stateDevice: SimDevice
+  readonly state: SimState
+  identity: Identity | null = null
+  hardState: HardState | null = null
+  /** Bytes left before the reserve is reached; null is unlimited. */
+  spaceLeft: number | null = null
+  /** The durable log; entry i is at place i - 1. */
+  private entries: Array<LogEntry> = []
+  private readonly world: SimWorld
+  private readonly observer: DiskObserver | null
+
+  constructor(world: SimWorld, node: NodeId, observer: DiskObserver | null = null) {
+    this.world = world
+    this.node = node
+    this.observer = observer
+    const random = world.random.fork(`disk ${node}`)
+    this.logDevice = new SimDevice(world, `${node} log`, random.fork("log"))
+    this.stateDevice = new SimDevice(world, `${node} state`, random.fork("state"))
+    this.state = new SimState(world, node, this.stateDevice, (index) => this.termAt(index))
+  }
+
+  /** The last durable index; 0 when the log is empty. */
+  get last(): LogIndex {
+    return this.entries.length as LogIndex
+  }
+
+  get term(): Term {
+    return this.hardState?.term ?? (0 as Term)
+  }
+
+  get votedFor(): NodeId | null {
+    return this.hardState?.votedFor ?? null
+  }
+
+  termAt(index: LogIndex): Term | undefined {
+    return this.entries[index - 1]?.term
+  }
+
+  entryAt(index: LogIndex): LogEntry | undefined {
+    return this.entries[index - 1]
+  }
+
+  /** The membership of the last config entry in the durable log; null when there is none. */
+  get membership(): Membership | null {
+    for (let i = this.entries.length - 1; i >= 0; i--) {
+      const entry = this.entries[i]!
+      if (entry.kind !== commandKind.Configure) continue
+      const command = decodeCommand(entry.record)
+      if (command._tag === "Configure") return command.membership
+    }
+    return null
+  }
+
+  /** Gives a process of `host` its two stores. */
+  attach(host: SimHost): { readonly log: LogStore["Service"]; readonly state: Context.Service.Shape<typeof StateStore> } {
+    this.logDevice.attach(host)
+    this.stateDevice.attach(host)
+    return { log: this.logStore(), state: this.state.store() }
+  }
+
+  crash(): void {
+    this.logDevice.crash()
+    this.stateDevice.crash()
+  }
+
+  /** Everything is gone, as after the disk was replaced. */
+  wipe(): void {
+    this.identity = null
+    this.hardState = null
+    this.entries = []
+    this.state.wipe()
+  }
+
+  /** Puts a log and a hard state in place, as if they had been written long ago. */
+  prepare(identity: Identity, hardState: HardState, entries: ReadonlyArray<LogEntry>): void {
+    this.identity = identity
+    this.hardState = hardState
+    this.entries = entries.map(copyEntry)
+  }
+
+  /** Flips one bit in the durable record of this index. */
+  flipBit(index: LogIndex, bit: number): void {
+    const entry = this.entries[index - 1]
+    if (entry === undefined) return
+    const at = (bit >> 3) % entry.record.length
+    entry.record[at] = (entry.record[at] ?? 0) ^ (1 << (bit & 7))
+  }
+
+  private logStore(): LogStore["Service"] {
+    return LogStore.of({
+      recover: this.logDevice.read(() => this.recovered()),
+      saveIdentity: (identity) =>
+        this.logDevice.write("identity", () => {
+          this.hardState ??= { term: 0 as Term, votedFor: null }
+          this.identity = identity
+        }),
+      write: (write) => {
+        const copy: LogWrite = { hardState: write.hardState, entries: write.entries.map(copyEntry) }
+        return this.logDevice.write(`log ${copy.entries.length}`, () => this.apply(copy))
+      },
+      read: (from, to, maxBytes) => this.logDevice.read(() => this.readEntries(from, to, maxBytes)),
+      spaceLeft: Effect.sync(() => this.spaceLeft)
+    })
+  }
+
+  private apply(write: LogWrite): void {
+    const before = this.hardState
+    if (write.hardState !== null) {
+      this.hardState = write.hardState
+      this.world.timeline.mix(write.hardState.term)
+    }
+    const first = write.entries[0]
+    let removed: ReadonlyArray<LogEntry> = []
+    if (first !== undefined) {
+      if (first.index > this.entries.length + 1) {
+        this.world.violate("R12", `${this.node} writes index ${first.index} after ${this.entries.length}: a hole`)
+        return
+      }
+      removed = this.entries.splice(first.index - 1)
+      for (const entry of write.entries) {
+        if (entry.index !== this.entries.length + 1) {
+          this.world.violate("R12", `${this.node} writes index ${entry.index} after ${this.entries.length}: a hole`)
+        }
+        this.entries.push(entry)
+        this.world.timeline.mix(entry.term * 0x10_0000 + entry.index)
+      }
+    }
+    if (write.hardState !== null) this.observer?.hardState(this.node, before, write.hardState)
+    if (first !== undefined) this.observer?.written(this.node, first.index, removed)
+  }
+
+  private recovered(): RecoveredLog {
+    const terms: Array<TermRun> = []
+    for (const entry of this.entries) {
+      const checked = readRecord(entry.record)
+      if (terms.at(-1)?.term !== checked.term) terms.push({ term: checked.term, first: checked.index })
+    }
+    return {
+      identity: this.identity,
+      hardState: this.hardState,
+      first: 1 as LogIndex,
+      last: this.last,
+      terms
+    }
+  }
+
+  private readEntries(from: LogIndex, to: LogIndex, maxBytes: number): ReadonlyArray<LogEntry> {
+    const result: Array<LogEntry> = []
+    let bytes = 0
+    for (let index = from; index <= Math.min(to, this.last); index++) {
+      const entry = this.entries[index - 1]
+      if (entry === undefined) throw new StorageFailed({ message: `${this.node}: there is no entry ${index}` })
+      bytes += entry.record.length
+      if (result.length > 0 && bytes > maxBytes) break
+      result.push(copyEntry(readRecord(entry.record)))
+    }
+    return result
+  }
+}
+
+/** Storage holds bytes of its own: what the program does with its buffers later cannot reach the disk. */
+const copyEntry = (entry: LogEntry): LogEntry => ({ ...entry, record: Uint8Array.from(entry.record) })

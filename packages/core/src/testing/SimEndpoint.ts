@@ -1,0 +1,162 @@
+/** The `Transport` of one process in the simulated network, from `open` until its scope closes or its host dies. */
+import { Effect, type Scope } from "effect"
+import { NoLeader } from "../DistKvError.ts"
+import type { Address, ClusterId, Identity, NodeId, PublicKey } from "../domain/Identity.ts"
+import { emptyMembership, type Membership } from "../domain/Membership.ts"
+import type { AdminCommand, AdminResult, Envelope, Link } from "../domain/PeerMessage.ts"
+import type { OpenTransport, PeerTraffic } from "../Transport.ts"
+import type { SimHost } from "./SimHost.ts"
+import type { SimNetwork } from "./SimNetwork.ts"
+
+/** What a connection says of the node that opened it. */
+export interface Speaker {
+  readonly identity: Identity | null
+  readonly clusterId: ClusterId | null
+}
+
+/** A process that listens. */
+export interface Endpoint extends Speaker {
+  readonly identity: Identity
+  readonly address: Address
+  readonly host: SimHost
+  readonly deliver: (envelope: Envelope) => void
+}
+
+/** The key of a simulated node follows from its id. */
+export const publicKeyOf = (node: string): PublicKey => `ssh-sim ${node}` as PublicKey
+
+/** Ids of the transport's own requests; a node's own requests count from below. */
+const firstCallId = 2 ** 52
+
+class OpenEndpoint implements Endpoint {
+  readonly identity: Identity
+  readonly address: Address
+  readonly host: SimHost
+  clusterId: ClusterId | null
+  private readonly network: SimNetwork
+  private readonly receive: (envelope: Envelope) => void
+  private membership: Membership = emptyMembership
+  private readonly calls = new Map<number, (result: AdminResult) => void>()
+  private nextCall: number
+  private readonly sent = new Map<NodeId, number>()
+  private readonly received = new Map<NodeId, number>()
+  private readonly dropped = new Map<NodeId, number>()
+
+  constructor(
+    network: SimNetwork,
+    host: SimHost,
+    identity: Identity,
+    address: Address,
+    receive: (envelope: Envelope) => void
+  ) {
+    this.network = network
+    this.host = host
+    this.identity = identity
+    this.address = address
+    this.clusterId = identity.clusterId
+    this.receive = receive
+    // Each process counts from elsewhere, so that a late answer to its predecessor fits no question.
+    this.nextCall = firstCallId + host.random.int(0, 2 ** 40)
+  }
+
+  readonly deliver = (envelope: Envelope): void => {
+    const { message } = envelope
+    count(this.received, envelope.from, 1)
+    if (message._tag === "AdminReply" && message.id >= firstCallId) {
+      this.calls.get(message.id)?.(message.result)
+      return
+    }
+    this.receive(envelope)
+  }
+
+  get port(): OpenTransport {
+    return {
+      address: this.address,
+      send: (to, message, claim) => {
+        const queued = this.network.send(this, to, message, claim)
+        count(queued ? this.sent : this.dropped, to, 1)
+        return queued
+      },
+      flush: () => {},
+      setMembership: (membership) => void (this.membership = membership),
+      setClusterId: (clusterId) => void (this.clusterId = clusterId),
+      links: () => this.links(),
+      traffic: () => this.traffic(),
+      call: (address, command, remainingMs) => this.call(address, command, remainingMs)
+    }
+  }
+
+  private peers(): ReadonlyArray<NodeId> {
+    return this.membership.members.map((member) => member.id).filter((id) => id !== this.identity.nodeId)
+  }
+
+  private links(): ReadonlyArray<Link> {
+    const self = this.identity.nodeId
+    return this.peers().map((id) => ({
+      id,
+      accepts: this.network.accepts(self, id),
+      connected: this.network.isConnected(self, id)
+    }))
+  }
+
+  private traffic(): ReadonlyArray<PeerTraffic> {
+    return this.peers().map((id) => ({
+      id,
+      connected: this.network.isConnected(this.identity.nodeId, id),
+      sentBytes: this.sent.get(id) ?? 0,
+      receivedBytes: this.received.get(id) ?? 0,
+      droppedMessages: this.dropped.get(id) ?? 0
+    }))
+  }
+
+  private call(address: Address, command: AdminCommand, remainingMs: number): Effect.Effect<AdminResult, NoLeader> {
+    return Effect.callback<AdminResult, NoLeader>((resume) => {
+      const id = this.nextCall++
+      const target = this.network.endpointAt(address)
+      const isReached = target !== undefined &&
+        this.network.send(this, target.identity.nodeId, {
+          _tag: "AdminRequest",
+          id,
+          hops: 0,
+          remainingMs: Math.floor(remainingMs),
+          command
+        })
+      // A refused connection is noticed soon; a lost request only when the time is over.
+      const wait = isReached ? remainingMs : Math.min(remainingMs, 20)
+      const timer = this.host.after(wait, () => {
+        this.calls.delete(id)
+        resume(Effect.fail(new NoLeader({ message: `${address} cannot be reached` })))
+      })
+      this.calls.set(id, (result) => {
+        this.calls.delete(id)
+        timer.cancel()
+        resume(Effect.succeed(result))
+      })
+      return Effect.sync(() => {
+        timer.cancel()
+        this.calls.delete(id)
+      })
+    })
+  }
+}
+
+const count = (counter: Map<NodeId, number>, id: NodeId, by: number): void => {
+  counter.set(id, (counter.get(id) ?? 0) + by)
+}
+
+/** Starts to listen; closes with the scope. */
+export const openEndpoint = (
+  network: SimNetwork,
+  host: SimHost,
+  identity: Identity,
+  address: string,
+  receive: (envelope: Envelope) => void
+): Effect.Effect<OpenTransport, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const endpoint = new OpenEndpoint(network, host, identity, address as Address, receive)
+      network.register(endpoint)
+      return endpoint
+    }),
+    (endpoint) => Effect.sync(() => network.unregister(endpoint))
+  ).pipe(Effect.map((endpoint) => endpoint.port))

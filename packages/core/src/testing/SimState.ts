@@ -1,0 +1,107 @@
+/** The checkpointed state on a simulated disk: rows, history and the meta record, each checkpoint one atomic step. */
+import { Effect } from "effect"
+import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
+import type { NodeId } from "../domain/Identity.ts"
+import type { LogIndex, Term } from "../domain/Position.ts"
+import { type Checkpoint, type HistoryEvent, type Scan, type StateMeta, StateStore } from "../StateStore.ts"
+import type { SimDevice } from "./SimDevice.ts"
+import type { SimWorld } from "./SimWorld.ts"
+
+export class SimState {
+  meta: StateMeta | null = null
+  private rows = new Map<Key, Entry>()
+  private history: Array<HistoryEvent> = []
+  /** The keys in order; null when the set of keys has changed since. */
+  private sorted: Array<Key> | null = null
+  private readonly world: SimWorld
+  private readonly node: NodeId
+  private readonly device: SimDevice
+  private readonly durableTermAt: (index: LogIndex) => Term | undefined
+
+  constructor(
+    world: SimWorld,
+    node: NodeId,
+    device: SimDevice,
+    durableTermAt: (index: LogIndex) => Term | undefined
+  ) {
+    this.world = world
+    this.node = node
+    this.device = device
+    this.durableTermAt = durableTermAt
+  }
+
+  wipe(): void {
+    this.meta = null
+    this.rows = new Map()
+    this.history = []
+    this.sorted = null
+  }
+
+  store(): StateStore["Service"] {
+    return StateStore.of({
+      recover: this.device.read(() => this.meta),
+      checkpoint: (checkpoint) => {
+        this.checkNotAhead(checkpoint.meta)
+        const copy: Checkpoint = {
+          meta: checkpoint.meta,
+          rows: new Map([...checkpoint.rows].map(([key, entry]) => [key, entry === null ? null : copyOf(entry)])),
+          history: [...checkpoint.history]
+        }
+        return Effect.suspend(() => this.device.write(`checkpoint ${copy.rows.size}`, () => this.apply(copy)))
+      },
+      getUnsafe: (key) => this.rows.get(key),
+      scanUnsafe: (scan) => this.scan(scan),
+      eventAtUnsafe: (revision) => this.history.find((event) => event.revision >= revision)
+    })
+  }
+
+  private apply(checkpoint: Checkpoint): void {
+    this.checkMonotonic(checkpoint.meta)
+    this.meta = checkpoint.meta
+    for (const [key, entry] of checkpoint.rows) {
+      if (this.rows.has(key) !== (entry !== null)) this.sorted = null
+      if (entry === null) this.rows.delete(key)
+      else this.rows.set(key, entry)
+    }
+    this.history.push(...checkpoint.history)
+    this.history = this.history.filter((event) => event.revision > checkpoint.meta.compactRevision)
+    this.world.timeline.mix(checkpoint.meta.applied.index)
+  }
+
+  private *scan(scan: Scan): Iterable<Entry> {
+    this.sorted ??= [...this.rows.keys()].sort(compareKeys)
+    const keys = scan.reverse ? [...this.sorted].reverse() : this.sorted
+    for (const key of keys) {
+      if (scan.from !== null && compareKeys(key, scan.from) < 0) continue
+      if (scan.to !== null && compareKeys(key, scan.to) >= 0) continue
+      if (scan.prefix !== null && !key.startsWith(scan.prefix)) continue
+      const entry = this.rows.get(key)
+      if (entry !== undefined) yield entry
+    }
+  }
+
+  /** The state may never be ahead of the durable log: after a crash nothing could tell what it contains. */
+  private checkNotAhead(meta: StateMeta): void {
+    const { index, term } = meta.applied
+    if (index === 0 || this.durableTermAt(index) === term) return
+    this.world.violate(
+      "I8",
+      `${this.node} checkpoints entry ${index} of term ${term}, which its own disk does not hold ` +
+        `(there: ${this.durableTermAt(index) ?? "nothing"})`
+    )
+  }
+
+  private checkMonotonic(meta: StateMeta): void {
+    const before = this.meta
+    if (before === null) return
+    if (meta.applied.index < before.applied.index || meta.revision < before.revision) {
+      this.world.violate(
+        "I8",
+        `${this.node} checkpoints applied ${meta.applied.index}, revision ${meta.revision} over ` +
+          `${before.applied.index}, ${before.revision}`
+      )
+    }
+  }
+}
+
+const copyOf = (entry: Entry): Entry => ({ ...entry, value: Uint8Array.from(entry.value) })

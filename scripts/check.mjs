@@ -51,7 +51,10 @@ const stages = (vitestArgs) => [
  */
 const run = ([name = "", ...args], live) =>
   new Promise((resolve) => {
-    const child = spawn(name, args, { cwd: root, stdio: ["ignore", live ? "inherit" : "pipe", live ? "inherit" : "pipe"] })
+    const child = spawn(name, args, {
+      cwd: root,
+      stdio: ["ignore", live ? "inherit" : "pipe", live ? "inherit" : "pipe"]
+    })
     let output = ""
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text) => output += text)
     child.on("error", (error) => resolve({ status: 127, output: `${name}: ${error.message}\n` }))
@@ -93,4 +96,6 @@ for (const stage of chosen) {
   if (left.length > 0) console.error(`  not run: ${left.join(", ")}`)
   process.exit(1)
 }
-console.log(`\nAll is well: ${chosen.map(({ name }) => name).join(", ")} (${((performance.now() - began) / 1000).toFixed(0)} s)`)
+console.log(
+  `\nAll is well: ${chosen.map(({ name }) => name).join(", ")} (${((performance.now() - began) / 1000).toFixed(0)} s)`
+)

@@ -37,8 +37,7 @@ const stamp = () => {
   return hash.digest("hex")
 }
 
-const isInstalled = () =>
-  existsSync(stampFile) && existsSync(bin) && readFileSync(stampFile, "utf8") === stamp()
+const isInstalled = () => existsSync(stampFile) && existsSync(bin) && readFileSync(stampFile, "utf8") === stamp()
 
 /** npm hands its own settings down in the environment, where they would confuse pnpm; how to reach a registry stays. */
 const installEnvironment = () => {
@@ -129,7 +128,12 @@ const requireNode = () => {
 /** @param {ReadonlyArray<string>} command */
 const run = ([name = "", ...args]) => {
   const path = bin + delimiter + (process.env["PATH"] ?? "")
-  const child = spawn(name, args, { cwd: root, stdio: "inherit", env: { ...process.env, PATH: path }, shell: onWindows })
+  const child = spawn(name, args, {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, PATH: path },
+    shell: onWindows
+  })
   // Ctrl-C in a terminal reaches the child by itself: here it only must not end the wait for the child's own ending.
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"))
   for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) process.on(signal, () => child.kill(signal))

@@ -73,7 +73,7 @@ export const getU16 = (bytes: Uint8Array, at: number): number => byteAt(bytes, a
 
 export const getU32 = (bytes: Uint8Array, at: number): number =>
   (byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8) | (byteAt(bytes, at + 2) << 16) | (byteAt(bytes, at + 3) << 24)) >>>
-    0
+  0
 
 /** Reads a u64; above 2^53 - 1 the answer is above it too (and not exact), so that a caller can refuse it. */
 export const getU64 = (bytes: Uint8Array, at: number): number => getU32(bytes, at) + getU32(bytes, at + 4) * twoTo32

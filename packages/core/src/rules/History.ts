@@ -44,8 +44,11 @@ export const historyToCut = (
     ? revision - limits.historyRevisions
     : compactRevision
   const byBytes = exceeds(historyBytes - historyCutBytes, limits.historyBytes)
-    ? lowestWithin(byCount, revision, (at) =>
-      historyBytes - historyBytesAt(eventAt, historyBytes, at as Revision) <= limits.historyBytes)
+    ? lowestWithin(
+      byCount,
+      revision,
+      (at) => historyBytes - historyBytesAt(eventAt, historyBytes, at as Revision) <= limits.historyBytes
+    )
     : compactRevision
   const cut = Math.max(byCount, byBytes)
   return cut > compactRevision ? cut as Revision : null

@@ -1,6 +1,5 @@
 /**
- * Applying commands: what the log makes of the store (`spec` of the store's semantics; paper §2, replicated state
- * machines; thesis §6).
+ * Applying commands: what the log makes of the store (replicated state machines, paper §2).
  *
  * Invariants:
  * - the result depends on the commands alone, so it is equal on every node that applied the same prefix of the log;

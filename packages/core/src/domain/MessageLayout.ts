@@ -1,9 +1,8 @@
 /** Numbers and Schemas of the peer format of `PeerCodec.ts`. Numbers are never used again for anything else. */
-import { Schema } from "effect"
 import { DistKvError } from "../DistKvError.ts"
 import { jsonText } from "./JsonText.ts"
 import type { ForwardResult, PeerMessage } from "./PeerMessage.ts"
-import { AdminCommand, AdminResult, Link } from "./PeerMessage.ts"
+import { AdminCommand, AdminResult, PeerMessageFields } from "./PeerMessage.ts"
 
 export const messageVersion = 1
 
@@ -60,4 +59,4 @@ export const entryLeased = 1
 export const errorText = jsonText(DistKvError)
 export const adminCommandText = jsonText(AdminCommand)
 export const adminResultText = jsonText(AdminResult)
-export const linksText = jsonText(Schema.Struct({ links: Schema.Array(Link), version: Schema.String }))
+export const linkReportText = jsonText(PeerMessageFields.cases.LinkReport)

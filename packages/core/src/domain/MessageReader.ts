@@ -8,7 +8,7 @@ import {
   appendEntryOverheadBytes,
   appendMatched,
   appendOverheadBytes,
-  linksText,
+  linkReportText,
   maxMessageBytes,
   messageKind,
   messageVersion,
@@ -157,23 +157,24 @@ const readUnflagged = (reader: ByteReader, kind: number): PeerMessage => {
 }
 
 const readText = (reader: ByteReader, kind: number): PeerMessage => {
-  const first = reader.u64()
   switch (kind) {
     case messageKind.LinkReport: {
-      const report = linksText.decode(reader.text(reader.left))
-      if (report !== null) return { _tag: "LinkReport", term: first as Term, ...report }
+      const report = linkReportText.decode(reader.text(reader.left))
+      if (report !== null) return report
       break
     }
     case messageKind.AdminRequest: {
+      const id = reader.u64()
       const hops = reader.u64()
       const remainingMs = reader.u64()
       const command = adminCommandText.decode(reader.text(reader.left))
-      if (command !== null) return { _tag: "AdminRequest", id: first, hops, remainingMs, command }
+      if (command !== null) return { _tag: "AdminRequest", id, hops, remainingMs, command }
       break
     }
     case messageKind.AdminReply: {
+      const id = reader.u64()
       const result = adminResultText.decode(reader.text(reader.left))
-      if (result !== null) return { _tag: "AdminReply", id: first, result }
+      if (result !== null) return { _tag: "AdminReply", id, result }
       break
     }
     default:

@@ -11,7 +11,7 @@
  * | AppendRequest | u16 0, count u32, term u64, previous term u64, previous index u64, committed u64, round u64, entries |
  * | AppendReply | flags u8 (1 matched), u8 0, term u64, index u64, hint term u64, hint index u64, round u64 |
  * | TimeoutNow | u16 0, term u64 |
- * | LinkReport | u16 0, term u64, JSON of links and version |
+ * | LinkReport | u16 0, JSON of the message |
  * | ForwardRequest | u16 0, run u64, id u64, leader term u64, hops u64, remaining u64, record |
  * | ForwardReply | result u8, flags u8, id u64, then as `ResultCodec.ts` says |
  * | ReadIndexRequest | u16 0, id u64, term u64, remaining u64 |
@@ -23,14 +23,14 @@
  *
  * One message has one encoding: what decodes encodes to the same bytes again.
  */
-import { allocate, putBytes, putText, putU32, putU64, utf8Length } from "./Bytes.ts"
+import { allocate, putBytes, putText, putU16, putU32, putU64, utf8Length } from "./Bytes.ts"
 import {
   adminCommandText,
   adminResultText,
   appendEntryOverheadBytes,
   appendMatched,
   appendOverheadBytes,
-  linksText,
+  linkReportText,
   messageKind,
   messageVersion,
   readConfirmed,
@@ -96,7 +96,7 @@ const encodeBody = (message: PeerMessage): Uint8Array => {
     case "TimeoutNow":
       return start(12, 0, message.term)
     case "LinkReport":
-      return withText(message.term, [], linksText.encode({ links: message.links, version: message.version }))
+      return withText([], linkReportText.encode(message))
     case "ForwardRequest": {
       const bytes = start(44 + message.record.length, 0, message.run)
       let at = putU64(bytes, 12, message.id)
@@ -122,9 +122,9 @@ const encodeBody = (message: PeerMessage): Uint8Array => {
       return bytes
     }
     case "AdminRequest":
-      return withText(message.id, [message.hops, message.remainingMs], adminCommandText.encode(message.command))
+      return withText([message.id, message.hops, message.remainingMs], adminCommandText.encode(message.command))
     case "AdminReply":
-      return withText(message.id, [], adminResultText.encode(message.result))
+      return withText([message.id], adminResultText.encode(message.result))
   }
 }
 
@@ -137,11 +137,11 @@ const start = (size: number, flags: number, first: number): Uint8Array => {
   return bytes
 }
 
-const withText = (first: number, more: ReadonlyArray<number>, text: string): Uint8Array => {
+const withText = (numbers: ReadonlyArray<number>, text: string): Uint8Array => {
   const length = utf8Length(text)
-  const bytes = start(12 + more.length * 8 + length, 0, first)
-  let at = 12
-  for (const value of more) at = putU64(bytes, at, value)
+  const bytes = allocate(4 + numbers.length * 8 + length)
+  let at = putU16(bytes, 2, 0)
+  for (const value of numbers) at = putU64(bytes, at, value)
   putText(bytes, at, text, length)
   return bytes
 }

@@ -156,6 +156,46 @@ describe("the codec of commands", () => {
       assert.isFalse(isProposable(record))
     }
   })
+
+  it("refuses what could be encoded in no way, though every length in it is right", () => {
+    const patched = (command: Command, ...patches: ReadonlyArray<readonly [at: number, ...bytes: Array<number>]>) => {
+      const record = encodeCommand(command)
+      for (const [at, ...bytes] of patches) record.set(bytes, at)
+      return record
+    }
+    const u16 = (value: number): [number, number] => [value & 255, value >> 8]
+    const puts = (count: number, name: (i: number) => string) =>
+      Array.from({ length: count }, (_, i) => ({ key: name(i) as Key, value: new Uint8Array(0) }))
+    const full = encodeCommand({ _tag: "Txn", puts: puts(128, (i) => `${i}`) })
+    const overfull = new Uint8Array([...full, 1, 0, 0, 0, 0, 0, 0, 0, 0x78])
+    overfull.set(u16(129), 50)
+    const spaced = encodeCommand({ _tag: "Configure", membership: { members: [], tombstones: [], outgoing: null } })
+    const bad: Readonly<Record<string, Uint8Array>> = {
+      "a delete guarded by revision 0": patched(
+        { _tag: "Delete", key: "a" as Key, ifRevision: 1 as Revision },
+        [52, 0]
+      ),
+      "an empty key": patched(put({ value: new Uint8Array(3) }), [50, ...u16(0)], [52, 4]),
+      "a key of 1,025 bytes": patched(
+        put({ key: "k".repeat(1000) as Key, value: new Uint8Array(25).fill(0x6b) }),
+        [50, ...u16(1025)],
+        [52, 0]
+      ),
+      "a bound of 1,026 bytes": patched(
+        { _tag: "DeleteRange", range: { _tag: "Between", from: "a".repeat(1025), to: "b" } },
+        [50, ...u16(1026)],
+        [52, ...u16(0)]
+      ),
+      "a key twice": patched({ _tag: "Txn", puts: puts(2, (i) => `${i}`) }, [54 + 9 + 8, 0x30]),
+      "129 operations": overfull,
+      "a range of another form": patched({ _tag: "DeleteRange", range: { _tag: "All" } }, [48, 3]),
+      "a prefix that is not there": patched({ _tag: "DeleteRange", range: { _tag: "All" } }, [48, 0]),
+      "JSON with a blank": new Uint8Array([...spaced, 0x20])
+    }
+    for (const [what, record] of Object.entries(bad)) {
+      assert.throws(() => decodeCommand(record), MalformedRecord, undefined, what)
+    }
+  })
 })
 
 describe("a forwarded record", () => {

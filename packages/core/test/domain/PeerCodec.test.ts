@@ -218,6 +218,47 @@ describe("an append", () => {
   })
 })
 
+describe("a message", () => {
+  it("is refused when its JSON says the same in another way", () => {
+    const said = (json: string) => {
+      const bytes = encodeMessage({ _tag: "AdminReply", id: 1, result: { _tag: "NotLeader" } })
+      return new Uint8Array([...bytes.subarray(0, 12), ...new TextEncoder().encode(json)])
+    }
+    assert.strictEqual(decodeMessage(said(`{"_tag":"NotLeader"}`))._tag, "AdminReply")
+    const others = [
+      ` {"_tag":"NotLeader"}`,
+      `{"_tag":"NotLeader","x":1}`,
+      `{"_tag":"Not\\u004ceader"}`,
+      `{"_tag":"No"}`,
+      "{",
+      ""
+    ]
+    for (const json of others) assert.throws(() => decodeMessage(said(json)), MalformedMessage, undefined, json)
+  })
+
+  it("is refused when the entry in it could be none", () => {
+    const bytes = encodeMessage({
+      _tag: "ForwardReply",
+      id: 1,
+      result: {
+        _tag: "Applied",
+        index: 5 as LogIndex,
+        outcome: { _tag: "CompareFailed", revision: 9 as Revision, current: { ...entry, key: "k" as Key } }
+      }
+    })
+    const at = 12 + 16
+    const patched = (place: number, ...values: Array<number>) => {
+      const copy = bytes.slice()
+      copy.set(values, at + place)
+      return copy
+    }
+    assert.strictEqual(decodeMessage(patched(24, 5))._tag, "ForwardReply")
+    assert.throws(() => decodeMessage(patched(24, 0)), MalformedMessage, "version")
+    assert.throws(() => decodeMessage(patched(2, 0, 0, entry.value.length + 1)), MalformedMessage, "key")
+    assert.throws(() => decodeMessage(patched(0, 2)), MalformedMessage, "flag")
+  })
+})
+
 describe("a forwarded record", () => {
   it("arrives as a copy, since the leader stamps it while a repeated frame may be decoded again", () => {
     const record = new Uint8Array([1, 2, 3])

@@ -107,7 +107,7 @@ const checkpointLaws: ReadonlyArray<StateStoreLaw> = [
   law("a checkpoint is found whole when opened again", (harness) =>
     Effect.gen(function*() {
       const kept = row("a", "1", { createRevision: rev(2), modRevision: rev(5), version: 3, leaseId: rev(4) })
-      const events = [event(5, 0, { previous: row("key0", "old") }), event(6, 0, { entry: null, previous: kept })]
+      const events = [event(5, 0, { previous: row("key0", "old") }), event(6, 0, { key: kept.key, entry: null, previous: kept })]
       const where = meta(6, { compactRevision: rev(3), historyBytes: 77, historyCutBytes: 11, keys: 1, membership })
       yield* opened(harness, (store) => store.checkpoint({ meta: where, rows: rowsOf([kept]), history: events }))
       yield* opened(harness, (store) =>

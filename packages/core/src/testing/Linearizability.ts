@@ -1,0 +1,223 @@
+/**
+ * Decides whether a concurrent history is linearizable: whether each operation can be given one instant between its
+ * call and its return so that, in the order of these instants, every result is what a sequential object would answer.
+ *
+ * The search is that of Wing and Gong with Lowe's memo of visited configurations: a configuration is the set of
+ * operations already placed together with the object's state, and is never explored twice. A model that splits a
+ * history into independent parts (P-compositionality: a store is linearizable when each key is) makes the search short.
+ */
+
+/** One operation. `returned` is Infinity where no answer came: it may take effect at any time after its call, or never. */
+export interface Operation<Input, Output> {
+  readonly called: number
+  readonly returned: number
+  readonly input: Input
+  /** Undefined where no answer came. */
+  readonly output: Output | undefined
+}
+
+/** A sequential object. States are immutable. */
+export interface Model<State, Input, Output> {
+  readonly initial: State
+  /** The state after the operation; undefined when the object could not answer so. Without output any answer is right. */
+  readonly step: (state: State, input: Input, output: Output | undefined) => State | undefined
+  /** Equal texts exactly for equal states. */
+  readonly stateKey: (state: State) => string
+  /** Independent parts of a history; the whole history where absent. */
+  readonly partition?: (
+    history: ReadonlyArray<Operation<Input, Output>>
+  ) => ReadonlyArray<ReadonlyArray<Operation<Input, Output>>>
+}
+
+export type Verdict<Input, Output> =
+  | { readonly _tag: "Linearizable" }
+  /** `longest` is the most that could be placed, in order, and `stuck` what then fits nowhere. */
+  | {
+    readonly _tag: "Illegal"
+    readonly longest: ReadonlyArray<Operation<Input, Output>>
+    readonly stuck: ReadonlyArray<Operation<Input, Output>>
+  }
+  /** The search was given up; never to be taken for a yes. */
+  | { readonly _tag: "Unknown"; readonly steps: number }
+
+export interface CheckOptions {
+  /** Steps of the search after which it is given up, over all parts; default 20 million. */
+  readonly maxSteps?: number | undefined
+}
+
+/** Checks a history against a model. */
+export const checkLinearizable = <State, Input, Output>(
+  model: Model<State, Input, Output>,
+  history: ReadonlyArray<Operation<Input, Output>>,
+  options?: CheckOptions
+): Verdict<Input, Output> => {
+  const budget = { left: options?.maxSteps ?? 20_000_000, spent: 0 }
+  for (const part of model.partition?.(history) ?? [history]) {
+    const verdict = new Search(model, part, budget).run()
+    if (verdict._tag !== "Linearizable") return verdict
+  }
+  return { _tag: "Linearizable" }
+}
+
+/** A node of the doubly linked list of calls and returns, in order of time. */
+interface Event {
+  readonly operation: number
+  readonly match: Event | null
+  previous: Event | null
+  next: Event | null
+}
+
+/** The operations placed so far, as bits. */
+class PlacedSet {
+  readonly words: Uint32Array
+  hash = 0
+
+  constructor(size: number) {
+    this.words = new Uint32Array((size + 31) >>> 5)
+  }
+
+  toggle(bit: number): void {
+    const word = bit >>> 5
+    this.words[word] = this.words[word]! ^ (1 << (bit & 31))
+    this.hash ^= Math.imul(bit + 1, 0x9e3779b1) ^ (Math.imul(bit + 7, 0x85ebca6b) >>> 3)
+  }
+}
+
+interface Configuration {
+  readonly words: Uint32Array
+  readonly state: string
+}
+
+class Search<State, Input, Output> {
+  private readonly model: Model<State, Input, Output>
+  private readonly operations: ReadonlyArray<Operation<Input, Output>>
+  private readonly budget: { left: number; spent: number }
+  private readonly visited = new Map<number, Array<Configuration>>()
+  private readonly placed: PlacedSet
+  private readonly head: Event
+  private longest: ReadonlyArray<number> = []
+  /** Operations that must be placed: those that were answered. */
+  private unplaced: number
+
+  constructor(
+    model: Model<State, Input, Output>,
+    operations: ReadonlyArray<Operation<Input, Output>>,
+    budget: { left: number; spent: number }
+  ) {
+    this.model = model
+    this.operations = operations
+    this.budget = budget
+    this.placed = new PlacedSet(operations.length)
+    this.head = buildEvents(operations)
+    this.unplaced = operations.filter((operation) => Number.isFinite(operation.returned)).length
+  }
+
+  run(): Verdict<Input, Output> {
+    let state = this.model.initial
+    const stack: Array<{ readonly call: Event; readonly state: State }> = []
+    let event = this.head.next
+    while (this.unplaced > 0) {
+      this.budget.spent++
+      if (this.budget.left-- <= 0) return { _tag: "Unknown", steps: this.budget.spent }
+      // At a return nothing that was called before it is left to try: it cannot be placed later, so go back.
+      if (event === null || event.match === null) {
+        const top = stack.pop()
+        if (top === undefined) return this.illegal()
+        state = top.state
+        this.unplace(top.call)
+        event = top.call.next
+        continue
+      }
+      const operation = this.operations[event.operation]!
+      const after = this.model.step(state, operation.input, operation.output)
+      if (after === undefined || !this.visit(event.operation, after)) {
+        event = event.next
+        continue
+      }
+      stack.push({ call: event, state })
+      state = after
+      this.place(event)
+      if (stack.length > this.longest.length) this.longest = stack.map((frame) => frame.call.operation)
+      event = this.head.next
+    }
+    return { _tag: "Linearizable" }
+  }
+
+  /** Marks the operation as placed if that leads to a configuration not seen before. */
+  private visit(operation: number, state: State): boolean {
+    const key = this.model.stateKey(state)
+    this.placed.toggle(operation)
+    const bucket = this.visited.get(this.placed.hash)
+    const words = this.placed.words
+    if (bucket === undefined) {
+      this.visited.set(this.placed.hash, [{ words: words.slice(), state: key }])
+      return true
+    }
+    for (const seen of bucket) {
+      if (seen.state === key && equalWords(seen.words, words)) {
+        this.placed.toggle(operation)
+        return false
+      }
+    }
+    bucket.push({ words: words.slice(), state: key })
+    return true
+  }
+
+  private place(call: Event): void {
+    unlink(call)
+    unlink(call.match!)
+    if (Number.isFinite(this.operations[call.operation]!.returned)) this.unplaced--
+  }
+
+  private unplace(call: Event): void {
+    this.placed.toggle(call.operation)
+    relink(call.match!)
+    relink(call)
+    if (Number.isFinite(this.operations[call.operation]!.returned)) this.unplaced++
+  }
+
+  private illegal(): Verdict<Input, Output> {
+    const placed = new Set(this.longest)
+    return {
+      _tag: "Illegal",
+      longest: this.longest.map((index) => this.operations[index]!),
+      stuck: this.operations.filter((operation, index) =>
+        !placed.has(index) && Number.isFinite(operation.returned)
+      )
+    }
+  }
+}
+
+const equalWords = (a: Uint32Array, b: Uint32Array): boolean => {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+const unlink = (event: Event): void => {
+  if (event.previous !== null) event.previous.next = event.next
+  if (event.next !== null) event.next.previous = event.previous
+}
+
+const relink = (event: Event): void => {
+  if (event.previous !== null) event.previous.next = event
+  if (event.next !== null) event.next.previous = event
+}
+
+/** All calls and returns in order of time; at one instant calls come first, so that touching operations overlap. */
+const buildEvents = <Input, Output>(operations: ReadonlyArray<Operation<Input, Output>>): Event => {
+  const head: Event = { operation: -1, match: null, previous: null, next: null }
+  const events: Array<{ readonly at: number; readonly isReturn: boolean; readonly event: Event }> = []
+  operations.forEach((operation, index) => {
+    const end: Event = { operation: index, match: null, previous: null, next: null }
+    events.push({ at: operation.called, isReturn: false, event: { operation: index, match: end, previous: null, next: null } })
+    events.push({ at: operation.returned, isReturn: true, event: end })
+  })
+  events.sort((a, b) => a.at === b.at ? Number(a.isReturn) - Number(b.isReturn) : a.at < b.at ? -1 : 1)
+  let last = head
+  for (const { event } of events) {
+    last.next = event
+    event.previous = last
+    last = event
+  }
+  return head
+}

@@ -1,0 +1,133 @@
+/**
+ * What clients may rely on, checked over their whole history once a run has ended and all nodes agree: I15, I16, I18,
+ * I20, I27 and I29. Each yields the reasons why it does not hold.
+ */
+import type { AppliedHistory } from "../AppliedHistory.ts"
+import { entryModel, type EntryInput, type EntryOutput } from "../EntryModel.ts"
+import { type Call, callText, type CallOutput, type History, isWrite, resultText, valuesOf } from "../History.ts"
+import { checkLinearizable, type Operation } from "../Linearizability.ts"
+import { checkStoreOrder } from "../StoreOrder.ts"
+
+/** Milliseconds on the node's own clock that an answer may be later than its deadline: sweeps are not continuous. */
+export const deadlineGraceMs = 500
+
+const show = (call: Call): string => `#${call.id} on ${call.node} ${callText(call)} -> ${resultText(call)}`
+
+const outputOf = (call: Call): CallOutput | null => call.result._tag === "Answered" ? call.result.output : null
+
+/** I15: every acknowledged write is in the committed log. */
+export const acknowledgedWritesAreKept = (history: History, applied: AppliedHistory): ReadonlyArray<string> =>
+  history.calls.flatMap((call) =>
+    outputOf(call)?._tag !== "Set" && outputOf(call)?._tag !== "SetMany"
+      ? []
+      : valuesOf(call.input).filter((value) => !applied.writesOf.has(value)).map((value) => `${value} is lost: ${show(call)}`)
+  )
+
+/** I16: every value read was submitted, and one submitted command is at most one log entry. */
+export const nothingIsInvented = (history: History, applied: AppliedHistory): ReadonlyArray<string> => {
+  const submitted = new Set(history.calls.flatMap((call) => valuesOf(call.input)))
+  const problems: Array<string> = []
+  for (const [value, indexes] of applied.writesOf) {
+    if (!submitted.has(value)) problems.push(`${value} at ${indexes.join()} was never submitted`)
+    else if (indexes.length > 1) problems.push(`${value} was submitted once and is at ${indexes.join(", ")}`)
+  }
+  for (const call of history.calls) {
+    const output = outputOf(call)
+    if (output?._tag === "Read" && output.entry !== null && !submitted.has(output.entry.value)) {
+      problems.push(`a read shows what was never submitted: ${show(call)}`)
+    }
+  }
+  return problems
+}
+
+/** I18: linearizable, per key by search and over the whole store by the order of revisions. */
+export const isLinearizable = (history: History, applied: AppliedHistory): ReadonlyArray<string> => {
+  const whole = checkStoreOrder(history.calls, applied.commands)
+  if (whole.length > 0) return whole
+  const verdict = checkLinearizable(entryModel, singleKeyOperations(history, applied))
+  switch (verdict._tag) {
+    case "Linearizable":
+      return []
+    case "Unknown":
+      return [`the search was given up after ${verdict.steps} steps`]
+    case "Illegal":
+      return [`no order explains ${JSON.stringify(verdict.stuck.slice(0, 5))} after ${verdict.longest.length} operations`]
+  }
+}
+
+/** The operations on keys that only single-key calls touch; unanswered writes that no log holds never happened. */
+const singleKeyOperations = (
+  history: History,
+  applied: AppliedHistory
+): ReadonlyArray<Operation<EntryInput, EntryOutput>> => {
+  const isShared = (key: string) => key.startsWith("m/")
+  const operations: Array<Operation<EntryInput, EntryOutput>> = []
+  for (const { calledAt, input, result, returnedAt } of history.calls) {
+    if (input.op !== "get" && input.op !== "set" && input.op !== "delete") continue
+    if (isShared(input.key) || (input.op === "get" && input.stale)) continue
+    if (result._tag === "Answered") {
+      const output = singleKeyOutput(result.output)
+      if (output !== null) operations.push({ called: calledAt, returned: returnedAt, input, output })
+      continue
+    }
+    const mayHaveHappened = result._tag !== "Failed" || result.error.applied === "unknown"
+    if (input.op === "get" || !mayHaveHappened) continue
+    if (input.op === "set" && !applied.writesOf.has(input.value)) continue
+    operations.push({ called: calledAt, returned: Infinity, input, output: undefined })
+  }
+  return operations
+}
+
+const singleKeyOutput = (output: CallOutput): EntryOutput | null => {
+  switch (output._tag) {
+    case "Read":
+    case "Set":
+    case "CompareFailed":
+      return output
+    case "Deleted":
+      return { _tag: "Deleted", deleted: output.deleted > 0 }
+    default:
+      return null
+  }
+}
+
+/**
+ * I20: within one run of a node stale reads never go back, and show what a write on that node has returned. (They are
+ * compared with the store at their revision by I18.)
+ */
+export const staleReadsKeepOrder = (history: History): ReadonlyArray<string> => {
+  const problems: Array<string> = []
+  const events = history.calls
+    .filter((call) => outputOf(call) !== null && (isWrite(call.input) || (call.input.op === "get" && call.input.stale)))
+    .flatMap((call) => [{ at: call.calledAt, isReturn: false, call }, { at: call.returnedAt, isReturn: true, call }])
+    .sort((a, b) => a.at - b.at || Number(a.isReturn) - Number(b.isReturn))
+  const seen = new Map<string, number>()
+  const floors = new Map<number, number>()
+  for (const { call, isReturn } of events) {
+    const run = `${call.node} ${call.run}`
+    const revision = outputOf(call)!.revision
+    if (!isReturn) floors.set(call.id, seen.get(run) ?? 0)
+    else {
+      const floor = floors.get(call.id) ?? 0
+      if (!isWrite(call.input) && revision < floor) problems.push(`goes back behind revision ${floor}: ${show(call)}`)
+      seen.set(run, Math.max(seen.get(run) ?? 0, revision))
+    }
+  }
+  return problems
+}
+
+/** I27: what failed for certain never happens. (That calls settle in time is checked when they do.) */
+export const failuresAreFinal = (history: History, applied: AppliedHistory): ReadonlyArray<string> =>
+  history.calls.flatMap((call) =>
+    call.result._tag === "Failed" && call.result.error.applied === "no"
+      ? valuesOf(call.input).filter((value) => hasEffect(applied, value)).map((value) => `${value} was applied: ${show(call)}`)
+      : []
+  )
+
+/** A guarded write whose guard failed is in the log, but has no effect. */
+const hasEffect = (applied: AppliedHistory, value: string): boolean =>
+  (applied.writesOf.get(value) ?? []).some((index) => applied.commands[index - 1]?.outcome._tag !== "CompareFailed")
+
+/** I29: nobody waits for ever. */
+export const nobodyIsStranded = (history: History): ReadonlyArray<string> =>
+  history.pending().map((call) => `still waits: ${show(call)}`)

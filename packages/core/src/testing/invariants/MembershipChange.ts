@@ -1,0 +1,53 @@
+/**
+ * Voters change one at a time: a leader appends a config entry only when the one before is committed and it has
+ * committed an entry of its own term (thesis §4.1 with the correction of 2015), two successive configurations differ by
+ * one voter at most, and the configuration in force is the last one in the log.
+ */
+import { voterIds } from "../../domain/Membership.ts"
+import type { NodeView } from "../../node/Observer.ts"
+import type { GlobalView, NodeRecord } from "../GlobalView.ts"
+import type { Invariant } from "./Invariant.ts"
+
+export const membershipChange = (world: GlobalView): Invariant => {
+  const checkInForce = (node: NodeRecord, view: NodeView) => {
+    const last = node.configs.at(-1) ?? 0
+    if (view.membershipIndex !== last) {
+      world.violate("I14", `${node.id} acts on the configuration of ${view.membershipIndex}, its log's last is ${last}`)
+      return
+    }
+    const voters = last === 0 ? [] : node.log[last - 1]?.voters ?? []
+    if (voterIds(view.membership).join() !== voters.join()) {
+      world.violate("I14", `${node.id} takes ${voterIds(view.membership).join()} for the voters, not ${voters.join()}`)
+    }
+  }
+
+  const checkStep = (node: NodeRecord, view: NodeView, index: number) => {
+    const place = node.configs.indexOf(index)
+    const previous = node.configs[place - 1]
+    const voters = node.log[index - 1]?.voters ?? []
+    if (previous === undefined) return
+    const before = node.log[previous - 1]?.voters ?? []
+    const added = voters.filter((id) => !before.includes(id))
+    const removed = before.filter((id) => !voters.includes(id))
+    if (added.length + removed.length > 1) {
+      world.violate("I14", `${node.id} changes the voters from ${before.join()} to ${voters.join()} at once`)
+    }
+    if (node.log[index - 1]?.term !== view.term || world.leaders.get(view.term)?.node !== node.id) return
+    if (previous > view.commit) {
+      world.violate("I14", `${node.id} appends a configuration at ${index} while that of ${previous} is not committed`)
+    }
+    if (node.log[view.commit - 1]?.term !== view.term) {
+      world.violate("I14", `${node.id} appends a configuration before it has committed in term ${view.term}`)
+    }
+  }
+
+  return {
+    id: "I14",
+    title: "one membership change at a time",
+    appended: (node, view, entries) => {
+      const from = entries[0]!.index
+      for (const index of node.configs) if (index >= from) checkStep(node, view, index)
+    },
+    stepped: (node, view) => checkInForce(node, view)
+  }
+}

@@ -54,6 +54,9 @@ const titles: Readonly<Record<number, string>> = {
   507: "Insufficient Storage"
 }
 
+/** The status' own phrase. */
+export const titleOf = (status: number): string => titles[status] ?? "Error"
+
 /** A failure ready to be sent; `retryAfterMs` is null where waiting would not help. */
 export interface Problem {
   readonly status: number
@@ -130,7 +133,7 @@ export const problemOf = (error: DistKvError, status = statusOf(error)): Problem
     code: error._tag,
     retryAfterMs,
     close: error._tag === "Shutdown",
-    body: `{"type":"about:blank","title":${JSON.stringify(titles[status] ?? "Error")},"status":${status},` +
+    body: `{"type":"about:blank","title":${JSON.stringify(titleOf(status))},"status":${status},` +
       `"detail":${JSON.stringify(error.message)},"code":"${error._tag}",` +
       `"applied":${JSON.stringify(error.applied)}${retry}${fieldsOf(error)}}`
   }

@@ -1,0 +1,43 @@
+/** What is sent back: built as data, written in one call. */
+import type { ServerResponse } from "node:http"
+import { type Problem, problemType, retryAfterSeconds } from "./Problem.ts"
+
+/** Header names and values in turn, as `writeHead` takes them fastest. */
+export type FlatHeaders = ReadonlyArray<string>
+
+export interface Answer {
+  readonly status: number
+  readonly headers: FlatHeaders
+  /** Null where the status has no content. */
+  readonly body: string | Uint8Array | null
+}
+
+const noCache: FlatHeaders = ["Cache-Control", "no-cache"]
+
+/** A success with JSON text. */
+export const jsonAnswer = (body: string, headers: FlatHeaders = []): Answer => ({
+  status: 200,
+  headers: ["Content-Type", "application/json", ...noCache, ...headers],
+  body
+})
+
+/** A failure. */
+export const problemAnswer = (problem: Problem, headers: FlatHeaders = []): Answer => {
+  const flat = ["Content-Type", problemType, ...noCache, ...headers]
+  if (problem.retryAfterMs !== null) flat.push("Retry-After", String(retryAfterSeconds(problem.retryAfterMs)))
+  if (problem.close) flat.push("Connection", "close")
+  return { status: problem.status, headers: flat, body: problem.body }
+}
+
+/** Writes an answer; the connection closes after it where `close` is set. Node leaves the body out for `HEAD`. */
+export const writeAnswer = (response: ServerResponse, answer: Answer, close: boolean): void => {
+  const { body, headers, status } = answer
+  const flat = [...headers]
+  if (body !== null) {
+    flat.push("Content-Length", String(typeof body === "string" ? Buffer.byteLength(body) : body.byteLength))
+  }
+  if (close && !headers.includes("Connection")) flat.push("Connection", "close")
+  response.writeHead(status, flat)
+  if (body === null) response.end()
+  else response.end(body)
+}

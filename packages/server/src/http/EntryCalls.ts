@@ -1,0 +1,171 @@
+/** The calls for one entry: asks the service, and words its answer for HTTP. */
+import {
+  CompareFailed,
+  DeadlineExceeded,
+  type DeleteResult,
+  type DistKv,
+  type KeyNotFound,
+  type ReadEntry,
+  type ReadError,
+  type SetResult,
+  type WriteError
+} from "@distkv/core"
+import { Clock, Effect, Result } from "effect"
+import { type Answer, type FlatHeaders, jsonAnswer } from "./Answer.ts"
+import type { DeleteRequest, GetRequest, PutRequest } from "./EntryRequest.ts"
+import type { NodeView } from "./NodeView.ts"
+import { maxTimeoutMs } from "./Parameters.ts"
+import { matches } from "./Preconditions.ts"
+import { entryText } from "./Wire.ts"
+
+type Service = typeof DistKv.Service
+
+/** What content of unknown origin is served with: it is never a page, a script or a style sheet of this origin. */
+const rawHeaders: FlatHeaders = [
+  "Content-Type",
+  "application/octet-stream",
+  "X-Content-Type-Options",
+  "nosniff",
+  "Content-Security-Policy",
+  "sandbox",
+  "Cache-Control",
+  "no-cache"
+]
+
+/** A read. A match of `If-None-Match` is decided on what the read showed, thus at the consistency asked for. */
+export const get = (kv: Service, view: NodeView, request: GetRequest): Effect.Effect<Answer, KeyNotFound | ReadError> =>
+  Effect.map(kv.get(request.key, request.options), (entry) => {
+    const headers = [...view.headers(entry.revision), ...entryHeaders(entry)]
+    if (request.ifNoneMatch !== undefined && matches(request.ifNoneMatch, entry.modRevision)) {
+      return { status: 304, headers: ["Cache-Control", "no-cache", ...headers], body: null }
+    }
+    return request.json
+      ? jsonAnswer(entryText(entry), headers)
+      : { status: 200, headers: [...rawHeaders, ...headers], body: entry.value }
+  })
+
+const entryHeaders = (entry: ReadEntry): FlatHeaders => {
+  const headers = [
+    "ETag",
+    `"${entry.modRevision}"`,
+    "Vary",
+    "Accept",
+    "Distkv-Consistency",
+    entry.consistency,
+    "Distkv-Create-Revision",
+    String(entry.createRevision),
+    "Distkv-Version",
+    String(entry.version)
+  ]
+  if (entry.leaseId !== null) headers.push("Distkv-Lease", String(entry.leaseId))
+  return headers
+}
+
+/** A write of `value`. */
+export const put = (
+  kv: Service,
+  view: NodeView,
+  request: PutRequest,
+  value: Uint8Array
+): Effect.Effect<Answer, WriteError> => {
+  const { ifMatch, key, options } = request
+  const written = ifMatch === undefined
+    ? kv.set(key, value, options)
+    : ifMatch._tag === "Any"
+    ? setPresent(kv, request, value)
+    : failComparison(kv, key, options.timeout)
+  return Effect.map(written, (result) => putAnswer(view, result))
+}
+
+const putAnswer = (view: NodeView, result: SetResult): Answer => {
+  const previous = result.previous === undefined
+    ? ""
+    : `,"previous":${result.previous === null ? "null" : entryText(result.previous)}`
+  return jsonAnswer(
+    `{"revision":"${result.revision}","created":${result.created}${previous}}`,
+    [...view.headers(result.revision), "ETag", `"${result.revision}"`]
+  )
+}
+
+/** A delete. */
+export const remove = (
+  kv: Service,
+  view: NodeView,
+  request: DeleteRequest
+): Effect.Effect<Answer, WriteError> => {
+  const { ifMatch, key, options } = request
+  const removed = ifMatch === undefined
+    ? kv.delete(key, options)
+    : ifMatch._tag === "Any"
+    ? Effect.flatMap(kv.delete(key, options), failAbsent)
+    : failComparison(kv, key, options.timeout)
+  return Effect.map(removed, (result) =>
+    jsonAnswer(
+      `{"revision":"${result.revision}","deleted":${result.deleted}}`,
+      view.headers(result.revision)
+    ))
+}
+
+/** `If-Match: *` on an absent key: the delete changed nothing, and the precondition did not hold. */
+const failAbsent = (result: DeleteResult): Effect.Effect<DeleteResult, CompareFailed> =>
+  result.deleted
+    ? Effect.succeed(result)
+    : Effect.fail(new CompareFailed({ current: null, revision: result.revision }))
+
+/** A tag that no entry can have: fails with the entry as a linearizable read shows it, and enters no log. */
+const failComparison = (
+  kv: Service,
+  key: string,
+  timeout: SetOptionsTimeout
+): Effect.Effect<never, CompareFailed | ReadError> =>
+  Effect.flatMap(read(kv, key, timeout), (current) => Effect.fail(new CompareFailed(current)))
+
+type SetOptionsTimeout = PutRequest["options"]["timeout"]
+
+const read = (kv: Service, key: string, timeout: SetOptionsTimeout) =>
+  kv.get(key, { timeout }).pipe(
+    Effect.map((entry) => ({ current: entryOf(entry), revision: entry.revision })),
+    Effect.catchTag("KeyNotFound", (absent) => Effect.succeed({ current: null, revision: absent.revision }))
+  )
+
+const entryOf = ({ createRevision, key, leaseId, modRevision, value, version }: ReadEntry) => ({
+  key,
+  value,
+  createRevision,
+  modRevision,
+  version,
+  leaseId
+})
+
+/**
+ * `If-Match: *` on `PUT`: writes only while the key is present.
+ *
+ * The log knows no such guard, so the entry is read and replaced by compare-and-set, again while others change it
+ * first, within the deadline. The one that succeeds is decided when it is applied, like every precondition.
+ */
+const setPresent = Effect.fnUntraced(function*(
+  kv: Service,
+  request: PutRequest,
+  value: Uint8Array
+): Effect.fn.Return<SetResult, WriteError> {
+  const nowMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+  const timeoutMs = typeof request.options.timeout === "number" ? request.options.timeout : defaultTimeoutMs
+  const deadline = (yield* nowMs) + Math.min(timeoutMs, maxTimeoutMs)
+  let { current, revision } = yield* read(kv, request.key, timeoutMs)
+  while (true) {
+    if (current === null) return yield* new CompareFailed({ current, revision })
+    const leftMs = Math.floor(deadline - (yield* nowMs))
+    if (leftMs < 1) {
+      return yield* new DeadlineExceeded({ message: "others kept changing the entry until the deadline" })
+    }
+    const attempt = yield* Effect.result(
+      kv.set(request.key, value, { ...request.options, ifRevision: current.modRevision, timeout: leftMs })
+    )
+    if (Result.isSuccess(attempt)) return attempt.success
+    if (attempt.failure._tag !== "CompareFailed") return yield* attempt.failure
+    current = attempt.failure.current
+    revision = attempt.failure.revision
+  }
+})
+
+const defaultTimeoutMs = 5000

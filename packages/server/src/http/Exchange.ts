@@ -1,0 +1,93 @@
+/** One request on the lean path, from its arrival to its single answer. */
+import { type DistKvError, Shutdown } from "@distkv/core"
+import { Cause, Effect, Exit, type Fiber, Option } from "effect"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { type Answer, problemAnswer, writeAnswer } from "./Answer.ts"
+import { defect, problemOf } from "./Problem.ts"
+import { dropBody, readBody, refuseDeclared } from "./RequestBody.ts"
+import type { Operation } from "./RequestMetrics.ts"
+import type { Serving } from "./Serving.ts"
+
+/** Replies above this size get a timer that gives them up; smaller ones fit the socket's buffers. */
+const timedBodyBytes = 64 * 1024
+
+/** Gives up a reply that its client does not take. */
+export const limitWriting = (response: ServerResponse, timeoutMs: number): void => {
+  const timer = setTimeout(() => response.destroy(), timeoutMs)
+  response.on("close", () => clearTimeout(timer))
+}
+
+/**
+ * Answers exactly once, or never where the client goes away first: then the call's fiber is interrupted, and a write
+ * that was already handed over has its one fate without anybody being told.
+ */
+export class Exchange {
+  readonly #serving: Serving
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #operation: Operation
+  readonly #startedMs: number
+  #fiber: Fiber.Fiber<Answer, DistKvError> | undefined
+  #ended = false
+
+  constructor(serving: Serving, request: IncomingMessage, response: ServerResponse, operation: Operation) {
+    this.#serving = serving
+    this.#request = request
+    this.#response = response
+    this.#operation = operation
+    this.#startedMs = serving.metrics.begin()
+    response.on("close", () => {
+      if (this.#ended) return
+      this.#end("aborted")
+      this.#fiber?.interruptUnsafe()
+    })
+  }
+
+  /** Runs the call in a fiber of its own and answers with its exit. */
+  run(call: Effect.Effect<Answer, DistKvError>): void {
+    const fiber = this.#serving.run(call)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return this.#settle(exit)
+    this.#fiber = fiber
+    fiber.addObserver((exit) => this.#settle(exit))
+  }
+
+  /** Reads the whole body, at most `limit` bytes of it, and goes on with it; answers 413 or 429 by itself. */
+  withBody(limit: number, expectsContinue: boolean, onBody: (body: Buffer) => void): void {
+    const refused = refuseDeclared(this.#request, limit)
+    if (refused !== undefined) {
+      if (expectsContinue) this.#response.setHeader("Connection", "close")
+      else dropBody(this.#request)
+      return this.fail(refused)
+    }
+    if (expectsContinue) this.#response.writeContinue()
+    readBody(this.#request, limit, this.#serving.budget, onBody, (failure) => this.fail(failure))
+  }
+
+  fail(error: DistKvError, status?: number): void {
+    this.#answer(error._tag, problemAnswer(problemOf(error, status), this.#serving.view.failureHeaders(error)))
+  }
+
+  #settle(exit: Exit.Exit<Answer, DistKvError>): void {
+    if (Exit.isSuccess(exit)) return this.#answer("ok", exit.value)
+    const failure = Cause.findErrorOption(exit.cause)
+    if (Option.isSome(failure)) return this.fail(failure.value)
+    if (Cause.hasInterruptsOnly(exit.cause)) return this.fail(new Shutdown())
+    this.#serving.run(Effect.logError("a request met a defect", exit.cause))
+    this.#answer(defect.code, problemAnswer(defect))
+  }
+
+  #end(outcome: string): void {
+    this.#ended = true
+    this.#serving.metrics.end(this.#operation, outcome, this.#startedMs)
+  }
+
+  #answer(outcome: string, answer: Answer): void {
+    if (this.#ended) return
+    this.#end(outcome)
+    if (answer.body !== null && answer.body.length > timedBodyBytes) {
+      limitWriting(this.#response, this.#serving.writeTimeoutMs)
+    }
+    writeAnswer(this.#response, answer, this.#serving.draining)
+  }
+}

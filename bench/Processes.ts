@@ -1,0 +1,62 @@
+/** Processes that a benchmark starts: none outlives it, and what they use of the processor can be read. */
+import { type ChildProcess, fork, spawn, type SpawnOptions } from "node:child_process"
+import { once } from "node:events"
+import { readFileSync } from "node:fs"
+import { constants } from "node:os"
+
+const started = new Set<ChildProcess>()
+
+/** Kept until it ends, so that an ending of this process, however it comes, ends it too. */
+const keep = (child: ChildProcess): ChildProcess => {
+  started.add(child)
+  child.once("exit", () => started.delete(child))
+  return child
+}
+
+export const start = (command: string, args: ReadonlyArray<string>, options: SpawnOptions): ChildProcess =>
+  keep(spawn(command, args, options))
+
+/** A program of this folder, on this Node, with a channel for messages. */
+export const startProgram = (file: URL, args: ReadonlyArray<string>): ChildProcess =>
+  keep(fork(file, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] }))
+
+export const pidOf = (child: ChildProcess): number => {
+  if (child.pid === undefined) throw new Error(`${child.spawnfile} could not be started`)
+  return child.pid
+}
+
+/** Ends a process at once, also one that is stopped, and waits until it has gone. */
+export const end = async (child: ChildProcess): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, "exit")
+  child.kill("SIGKILL")
+  await gone
+}
+
+/** Runs a command to its end and answers with what it printed; fails when it failed. */
+export const output = async (
+  command: string,
+  args: ReadonlyArray<string>,
+  options: SpawnOptions = {}
+): Promise<string> => {
+  const child = start(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] })
+  let printed = ""
+  let complained = ""
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => printed += text)
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => complained += text)
+  const [code]: Array<unknown> = await once(child, "close")
+  if (code !== 0) throw new Error(`${command} ended with ${String(code)}: ${complained.trim() || printed.trim()}`)
+  return printed
+}
+
+/** Microseconds of processor time, user's and system's, that a process has used since its start. */
+export const cpuMicros = (pid: number): number => {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ") // the name before may hold spaces
+  return (Number(fields[11]) + Number(fields[12])) * 10_000 // in clock ticks, of which a second has 100
+}
+
+process.once("exit", () => started.forEach((child) => child.kill("SIGKILL")))
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => process.exit(128 + constants.signals[signal]))
+}

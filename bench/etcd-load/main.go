@@ -1,0 +1,97 @@
+// A closed loop of writers on etcd's own client: each waits for its reply before it writes again.
+// It ends with one line of JSON, in the shape that the rest of the benchmark uses.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand"
+	"os"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/clientv3"
+)
+
+type latency struct {
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p999"`
+	Max  float64 `json:"max"`
+}
+
+type result struct {
+	Operations int     `json:"operations"`
+	Errors     int     `json:"errors"`
+	Seconds    float64 `json:"seconds"`
+	Latency    latency `json:"latency"`
+}
+
+func main() {
+	endpoints := flag.String("endpoints", "", "host:port, separated by commas")
+	clients := flag.Int("clients", 1, "writers")
+	connections := flag.Int("connections", 12, "at most so many connections, shared by the writers")
+	duration := flag.Duration("duration", time.Second, "how long to write")
+	keys := flag.Int("keys", 10000, "how many keys to choose from")
+	valueBytes := flag.Int("value-bytes", 256, "size of each value")
+	flag.Parse()
+
+	all := strings.Split(*endpoints, ",")
+	if *connections > *clients {
+		*connections = *clients
+	}
+	opened := make([]*clientv3.Client, *connections)
+	for i := range opened {
+		client, err := clientv3.New(clientv3.Config{Endpoints: []string{all[i%len(all)]}, DialTimeout: 5 * time.Second})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		opened[i] = client
+	}
+
+	value := strings.Repeat("x", *valueBytes)
+	took := make([][]float64, *clients)
+	failed := make([]int, *clients)
+	var group sync.WaitGroup
+	began := time.Now()
+	for writer := 0; writer < *clients; writer++ {
+		group.Add(1)
+		go func(writer int) {
+			defer group.Done()
+			client := opened[writer%len(opened)]
+			random := rand.New(rand.NewSource(began.UnixNano() + int64(writer)))
+			for time.Since(began) < *duration {
+				asked := time.Now()
+				_, err := client.Put(context.Background(), fmt.Sprintf("key-%08d", random.Intn(*keys)), value)
+				if err != nil {
+					failed[writer]++
+					continue
+				}
+				took[writer] = append(took[writer], time.Since(asked).Seconds()*1000)
+			}
+		}(writer)
+	}
+	group.Wait()
+
+	done := result{Seconds: time.Since(began).Seconds()}
+	var millis []float64
+	for writer := range took {
+		millis = append(millis, took[writer]...)
+		done.Errors += failed[writer]
+	}
+	done.Operations = len(millis)
+	if len(millis) > 0 {
+		sort.Float64s(millis)
+		at := func(part float64) float64 { return millis[int(part*float64(len(millis)-1))] }
+		done.Latency = latency{at(0.5), at(0.9), at(0.99), at(0.999), at(1)}
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(done); err != nil {
+		os.Exit(1)
+	}
+}

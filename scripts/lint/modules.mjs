@@ -9,7 +9,7 @@ const vocabulary = ["core/domain", "core/DistKvError"]
 const ports = ["core/LogStore", "core/StateStore", "core/Transport"]
 const contracts = [...vocabulary, ...ports, "core/DistKv", "core/DistKvSettings"]
 const machinery = [...contracts, "core/rules", "core/state", "core/roles", "core/node"]
-const core = [...machinery, "core/Memory", "core/DistKvLayer"]
+const core = [...machinery, "core/Memory", "core/DistKvConfig", "core/DistKvLayer"]
 
 /**
  * What each module may import beside itself. What stands for a package is its only door.
@@ -23,12 +23,13 @@ export const arrows = {
   "core/Transport": vocabulary,
   "core/DistKv": vocabulary,
   "core/DistKvSettings": vocabulary,
+  "core/DistKvConfig": contracts,
   "core/rules": [...vocabulary, ...ports],
   "core/state": [...contracts, "core/rules"],
   "core/roles": [...contracts, "core/rules", "core/state"],
   "core/node": [...contracts, "core/rules", "core/state", "core/roles"],
   "core/Memory": contracts,
-  "core/DistKvLayer": [...machinery, "core/Memory"],
+  "core/DistKvLayer": [...machinery, "core/Memory", "core/DistKvConfig"],
   "core/index": core,
   "core/testing": core,
   "transport-ssh": ["@distkv/core"],

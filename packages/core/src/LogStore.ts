@@ -45,6 +45,20 @@ export interface LogWrite {
   readonly entries: ReadonlyArray<LogEntry>
 }
 
+/** The hard state of a node that has taken part in nothing yet. */
+export const initialHardState: HardState = { term: 0 as Term, votedFor: null }
+
+/** Why a log that holds `first` to `last` must not take this write, because it would leave a hole; null where it may. */
+export const flawOfWrite = ({ entries }: LogWrite, first: LogIndex, last: LogIndex): string | null => {
+  const start = entries[0]?.index
+  if (start === undefined) return null
+  if (start < first || start > last + 1) {
+    return `entries from index ${start} do not continue a log that holds ${first} to ${last}`
+  }
+  const stray = entries.findIndex((entry, i) => entry.index !== start + i)
+  return stray === -1 ? null : `entry ${entries[stray]!.index} follows entry ${start + stray - 1} in one write`
+}
+
 export class LogStore extends Context.Service<LogStore, {
   /** Reads what is there. Fails when it is damaged, of a newer format, or behind its mark. */
   readonly recover: Effect.Effect<RecoveredLog, StorageFailed>

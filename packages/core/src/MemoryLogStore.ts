@@ -10,7 +10,7 @@ import type { LogEntry } from "./domain/LogEntry.ts"
 import type { LogIndex } from "./domain/Position.ts"
 import { entryAt, flawOfRecord } from "./domain/RecordCodec.ts"
 import type { HardState, LogWrite, RecoveredLog, TermRun } from "./LogStore.ts"
-import { LogStore } from "./LogStore.ts"
+import { flawOfWrite, initialHardState, LogStore } from "./LogStore.ts"
 
 /** An identity, a hard state and the records of a log. `…Unsafe` methods throw `StorageFailed`. */
 export class MemoryLog {
@@ -40,7 +40,8 @@ export class MemoryLog {
   }
 
   writeUnsafe(write: LogWrite): void {
-    checkWriteUnsafe(write.entries, 1, this.records.length)
+    const flaw = flawOfWrite(write, 1 as LogIndex, this.last)
+    if (flaw !== null) throw new StorageFailed({ message: `${flaw}; nothing was written` })
     if (write.hardState !== null) this.hardState = write.hardState
     const first = write.entries[0]
     if (first === undefined) return
@@ -72,27 +73,6 @@ export class MemoryLog {
     const entry = entryAt(record)
     if (entry.index !== index) throw damaged(index, `it holds the entry of index ${entry.index}`)
     return entry
-  }
-}
-
-/** The hard state of a node that has taken part in nothing yet. */
-export const initialHardState: HardState = { term: 0 as HardState["term"], votedFor: null }
-
-/** Throws `StorageFailed` where writing `entries` to a log that holds `first` to `last` would leave a hole. */
-export const checkWriteUnsafe = (entries: ReadonlyArray<LogEntry>, first: number, last: number): void => {
-  if (entries.length === 0) return
-  const start = entries[0]!.index
-  if (start < first || start > last + 1) {
-    throw new StorageFailed({
-      message: `entries from index ${start} do not continue a log that holds ${first} to ${last}; nothing was written`
-    })
-  }
-  for (let i = 1; i < entries.length; i++) {
-    if (entries[i]!.index !== start + i) {
-      throw new StorageFailed({
-        message: `entry ${entries[i]!.index} follows entry ${start + i - 1} in one write; nothing was written`
-      })
-    }
   }
 }
 

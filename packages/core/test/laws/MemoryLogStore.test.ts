@@ -9,7 +9,9 @@ const harness = (): LogStoreHarness => {
   return {
     open: Effect.sync(() => MemoryLogStore.make(log)),
     damage: (index) =>
-      Effect.sync(() => log.damage(index, (record) => record.map((byte, i) => i === record.length - 1 ? byte ^ 4 : byte)))
+      Effect.sync(() =>
+        log.damage(index, (record) => record.map((byte, i) => i === record.length - 1 ? byte ^ 4 : byte))
+      )
   }
 }
 

@@ -69,40 +69,49 @@ const termsOf = (log: ReadonlyArray<LogEntry>): ReadonlyArray<TermRun> =>
 const law = (name: string, check: LogStoreLaw["check"]): LogStoreLaw => ({ name, check })
 
 const identityLaws: ReadonlyArray<LogStoreLaw> = [
-  law("a log that was never used is empty, and has neither identity nor hard state", (harness) =>
-    opened(harness, (store) =>
-      Effect.gen(function*() {
-        const expected = { identity: null, hardState: null, first: 1, last: 0, terms: [] }
-        yield* expectEqual("recovered", yield* store.recover, expected)
-        yield* expectEqual("entries", yield* store.read(at(1), at(10), unlimited), [])
-      }))),
-
-  law("the first identity comes with an initial hard state, both found when opened again", (harness) =>
-    Effect.gen(function*() {
-      yield* founded(harness, () => Effect.void)
-      const recovered = yield* opened(harness, (store) => store.recover)
-      yield* expectEqual("recovered", recovered, {
-        identity,
-        hardState: hard(0, null),
-        first: 1,
-        last: 0,
-        terms: []
-      })
-    })),
-
-  law("an identity saved again replaces the one before, and leaves the rest alone", (harness) =>
-    Effect.gen(function*() {
-      const clustered = { ...identity, founding: false, clusterId: "fedcba9876543210fedcba9876543210" as ClusterId }
-      yield* founded(harness, (store) => write(store, entries(3, 1, 2), hard(3, "n2")))
-      yield* opened(harness, (store) => Effect.andThen(store.recover, store.saveIdentity(clustered)))
-      yield* opened(harness, (store) =>
+  law(
+    "a log that was never used is empty, and has neither identity nor hard state",
+    (harness) =>
+      opened(harness, (store) =>
         Effect.gen(function*() {
-          const recovered = yield* store.recover
-          yield* expectEqual("identity", recovered.identity, clustered)
-          yield* expectEqual("hard state", recovered.hardState, hard(3, "n2"))
-          yield* expectLog("log", store, entries(3, 1, 2))
+          const expected = { identity: null, hardState: null, first: 1, last: 0, terms: [] }
+          yield* expectEqual("recovered", yield* store.recover, expected)
+          yield* expectEqual("entries", yield* store.read(at(1), at(10), unlimited), [])
         }))
-    }))
+  ),
+
+  law(
+    "the first identity comes with an initial hard state, both found when opened again",
+    (harness) =>
+      Effect.gen(function*() {
+        yield* founded(harness, () => Effect.void)
+        const recovered = yield* opened(harness, (store) => store.recover)
+        yield* expectEqual("recovered", recovered, {
+          identity,
+          hardState: hard(0, null),
+          first: 1,
+          last: 0,
+          terms: []
+        })
+      })
+  ),
+
+  law(
+    "an identity saved again replaces the one before, and leaves the rest alone",
+    (harness) =>
+      Effect.gen(function*() {
+        const clustered = { ...identity, founding: false, clusterId: "fedcba9876543210fedcba9876543210" as ClusterId }
+        yield* founded(harness, (store) => write(store, entries(3, 1, 2), hard(3, "n2")))
+        yield* opened(harness, (store) => Effect.andThen(store.recover, store.saveIdentity(clustered)))
+        yield* opened(harness, (store) =>
+          Effect.gen(function*() {
+            const recovered = yield* store.recover
+            yield* expectEqual("identity", recovered.identity, clustered)
+            yield* expectEqual("hard state", recovered.hardState, hard(3, "n2"))
+            yield* expectLog("log", store, entries(3, 1, 2))
+          }))
+      })
+  )
 ]
 
 const writingLaws: ReadonlyArray<LogStoreLaw> = [
@@ -116,22 +125,25 @@ const writingLaws: ReadonlyArray<LogStoreLaw> = [
         }))
     })),
 
-  law("a write without a hard state keeps the one before, a write without entries keeps the log", (harness) =>
-    Effect.gen(function*() {
-      yield* founded(harness, (store) =>
-        Effect.gen(function*() {
-          yield* write(store, entries(1, 1, 1), hard(1, "n1"))
-          yield* write(store, entries(1, 2, 2))
-          yield* write(store, [], hard(7, null))
-          yield* write(store, [])
-          yield* expectLog("log", store, entries(1, 1, 2))
-        }))
-      yield* opened(harness, (store) =>
-        Effect.gen(function*() {
-          yield* expectEqual("hard state", (yield* store.recover).hardState, hard(7, null))
-          yield* expectLog("log", store, entries(1, 1, 2))
-        }))
-    })),
+  law(
+    "a write without a hard state keeps the one before, a write without entries keeps the log",
+    (harness) =>
+      Effect.gen(function*() {
+        yield* founded(harness, (store) =>
+          Effect.gen(function*() {
+            yield* write(store, entries(1, 1, 1), hard(1, "n1"))
+            yield* write(store, entries(1, 2, 2))
+            yield* write(store, [], hard(7, null))
+            yield* write(store, [])
+            yield* expectLog("log", store, entries(1, 1, 2))
+          }))
+        yield* opened(harness, (store) =>
+          Effect.gen(function*() {
+            yield* expectEqual("hard state", (yield* store.recover).hardState, hard(7, null))
+            yield* expectLog("log", store, entries(1, 1, 2))
+          }))
+      })
+  ),
 
   law("entries that are replaced are gone with all that followed them", (harness) =>
     Effect.gen(function*() {
@@ -150,7 +162,8 @@ const writingLaws: ReadonlyArray<LogStoreLaw> = [
     Effect.gen(function*() {
       yield* founded(harness, (store) =>
         Effect.andThen(write(store, entries(1, 1, 20)), write(store, entries(5, 1, 1), hard(5, null))))
-      yield* opened(harness, (store) => expectLog("log", store, entries(5, 1, 1)))
+      yield* opened(harness, (store) =>
+        expectLog("log", store, entries(5, 1, 1)))
     })),
 
   law("a write that would leave a hole fails and changes nothing", (harness) =>
@@ -172,7 +185,10 @@ const writingLaws: ReadonlyArray<LogStoreLaw> = [
 
   law("writes that run at once take effect in the order of their calls", (harness) =>
     Effect.gen(function*() {
-      const steps = Array.from({ length: 60 }, (_, i) => ({ hardState: hard(i + 1, "n1"), entries: [entry(i + 1, i + 1)] }))
+      const steps = Array.from(
+        { length: 60 },
+        (_, i) => ({ hardState: hard(i + 1, "n1"), entries: [entry(i + 1, i + 1)] })
+      )
       const truncations = [entries(61, 31, 40), entries(62, 36, 36), entries(62, 37, 50)]
       yield* founded(harness, (store) =>
         Effect.all(
@@ -187,56 +203,68 @@ const writingLaws: ReadonlyArray<LogStoreLaw> = [
         }))
     })),
 
-  law("a write whose caller is interrupted is done whole or not at all, and the next one is right", (harness) =>
-    Effect.gen(function*() {
-      yield* founded(harness, (store) =>
-        Effect.gen(function*() {
-          for (let round = 0; round < 10; round++) {
-            const fiber = yield* Effect.forkChild(write(store, entries(1, 1, 40), hard(1, "n1")), {
-              startImmediately: true
-            })
-            yield* Fiber.interrupt(fiber)
-            const { hardState, last } = yield* store.recover
-            yield* expectEqual("all or nothing", [last, hardState?.term], last === 0 ? [0, 0] : [40, 1])
-          }
-          yield* write(store, entries(2, 1, 3), hard(2, null))
-        }))
-      yield* opened(harness, (store) => expectLog("log", store, entries(2, 1, 3)))
-    }))
+  law(
+    "a write whose caller is interrupted is done whole or not at all, and the next one is right",
+    (harness) =>
+      Effect.gen(function*() {
+        yield* founded(harness, (store) =>
+          Effect.gen(function*() {
+            for (let round = 0; round < 10; round++) {
+              const fiber = yield* Effect.forkChild(write(store, entries(1, 1, 40), hard(1, "n1")), {
+                startImmediately: true
+              })
+              yield* Fiber.interrupt(fiber)
+              const { hardState, last } = yield* store.recover
+              yield* expectEqual("all or nothing", [last, hardState?.term], last === 0 ? [0, 0] : [40, 1])
+            }
+            yield* write(store, entries(2, 1, 3), hard(2, null))
+          }))
+        yield* opened(harness, (store) => expectLog("log", store, entries(2, 1, 3)))
+      })
+  )
 ]
 
 const readingLaws: ReadonlyArray<LogStoreLaw> = [
-  law("a read gives the entries asked for, bounded by bytes but never none", (harness) =>
-    founded(harness, (store) =>
-      Effect.gen(function*() {
-        const log = entries(1, 1, 9)
-        const size = log[0]!.record.length
-        yield* write(store, log)
-        const read = (from: number, to: number, bytes: number) => store.read(at(from), at(to), bytes)
-        yield* expectEqual("both ends included", yield* read(3, 5, unlimited), log.slice(2, 5))
-        yield* expectEqual("one", yield* read(9, 9, unlimited), log.slice(8))
-        yield* expectEqual("beyond the last", yield* read(8, 99, unlimited), log.slice(7))
-        yield* expectEqual("after the last", yield* read(10, 99, unlimited), [])
-        yield* expectEqual("exactly three fit", yield* read(2, 9, 3 * size), log.slice(1, 4))
-        yield* expectEqual("almost three fit", yield* read(2, 9, 3 * size - 1), log.slice(1, 3))
-        yield* expectEqual("none fits", yield* read(2, 9, 1), log.slice(1, 2))
-      }))),
+  law(
+    "a read gives the entries asked for, bounded by bytes but never none",
+    (harness) =>
+      founded(harness, (store) =>
+        Effect.gen(function*() {
+          const log = entries(1, 1, 9)
+          const size = log[0]!.record.length
+          yield* write(store, log)
+          const read = (from: number, to: number, bytes: number) => store.read(at(from), at(to), bytes)
+          yield* expectEqual("both ends included", yield* read(3, 5, unlimited), log.slice(2, 5))
+          yield* expectEqual("one", yield* read(9, 9, unlimited), log.slice(8))
+          yield* expectEqual("beyond the last", yield* read(8, 99, unlimited), log.slice(7))
+          yield* expectEqual("after the last", yield* read(10, 99, unlimited), [])
+          yield* expectEqual("exactly three fit", yield* read(2, 9, 3 * size), log.slice(1, 4))
+          yield* expectEqual("almost three fit", yield* read(2, 9, 3 * size - 1), log.slice(1, 3))
+          yield* expectEqual("none fits", yield* read(2, 9, 1), log.slice(1, 2))
+        }))
+  ),
 
-  law("entries that were read stay as they are, whatever is read or written afterwards", (harness) =>
-    founded(harness, (store) =>
-      Effect.gen(function*() {
-        const log = entries(1, 1, 50)
-        yield* write(store, log)
-        const early = yield* store.read(at(1), at(50), unlimited)
-        yield* write(store, entries(2, 1, 80))
-        for (let index = 1; index <= 80; index++) yield* store.read(at(index), at(index), 1)
-        yield* expectEqual("read before", early, log)
-      }))),
+  law(
+    "entries that were read stay as they are, whatever is read or written afterwards",
+    (harness) =>
+      founded(harness, (store) =>
+        Effect.gen(function*() {
+          const log = entries(1, 1, 50)
+          yield* write(store, log)
+          const early = yield* store.read(at(1), at(50), unlimited)
+          yield* write(store, entries(2, 1, 80))
+          for (let index = 1; index <= 80; index++) yield* store.read(at(index), at(index), 1)
+          yield* expectEqual("read before", early, log)
+        }))
+  ),
 
   law("records of every size come back byte for byte", (harness) =>
     Effect.gen(function*() {
       const sizes = [0, 1, 200, 1300, 1900, 4000, 4096, 8000, 65_536, 1_048_576]
-      const commands: ReadonlyArray<Command> = [{ _tag: "NoOp" }, ...sizes.map((size) => put(new Uint8Array(size).fill(size)))]
+      const commands: ReadonlyArray<Command> = [
+        { _tag: "NoOp" },
+        ...sizes.map((size) => put(new Uint8Array(size).fill(size)))
+      ]
       const log = commands.map((command, i) => entry(2, i + 1, command))
       yield* founded(harness, (store) => write(store, log))
       yield* opened(harness, (store) => expectLog("log", store, log))
@@ -254,19 +282,22 @@ const readingLaws: ReadonlyArray<LogStoreLaw> = [
       yield* opened(harness, (store) => expectLog("log", store, log))
     })),
 
-  law("a damaged record is StorageFailed, never another record and never a shorter log", (harness) =>
-    Effect.gen(function*() {
-      if (harness.damage === null) return
-      yield* founded(harness, (store) => write(store, entries(1, 1, 100)))
-      yield* harness.damage(at(50))
-      yield* opened(harness, (store) =>
-        Effect.gen(function*() {
-          const recovered = yield* Effect.result(store.recover)
-          if (recovered._tag === "Success") yield* expectEqual("last index", recovered.success.last, 100)
-          yield* expectStorageFailed("the record", store.read(at(50), at(50), unlimited))
-          yield* expectStorageFailed("a range with the record", store.read(at(1), at(100), unlimited))
-        }))
-    }))
+  law(
+    "a damaged record is StorageFailed, never another record and never a shorter log",
+    (harness) =>
+      Effect.gen(function*() {
+        if (harness.damage === null) return
+        yield* founded(harness, (store) => write(store, entries(1, 1, 100)))
+        yield* harness.damage(at(50))
+        yield* opened(harness, (store) =>
+          Effect.gen(function*() {
+            const recovered = yield* Effect.result(store.recover)
+            if (recovered._tag === "Success") yield* expectEqual("last index", recovered.success.last, 100)
+            yield* expectStorageFailed("the record", store.read(at(50), at(50), unlimited))
+            yield* expectStorageFailed("a range with the record", store.read(at(1), at(100), unlimited))
+          }))
+      })
+  )
 ]
 
 /** Every law of the port. */

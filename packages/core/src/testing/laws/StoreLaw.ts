@@ -1,7 +1,7 @@
 /** What the two suites of store laws share: what a law is, and how it says that it is broken. */
-import { crc32 } from "node:zlib"
 import type { Scope } from "effect"
 import { Effect, Schema } from "effect"
+import { crc32 } from "node:zlib"
 import type { StartError } from "../../DistKvError.ts"
 import { StorageFailed } from "../../DistKvError.ts"
 
@@ -42,7 +42,8 @@ const isBufferJson = (part: unknown): part is { readonly data: ReadonlyArray<num
   typeof part === "object" && part !== null && "type" in part && part.type === "Buffer" && "data" in part &&
   Array.isArray(part.data)
 
-const shorten = (text: string): string => text.length > 600 ? `${text.slice(0, 600)}… (${text.length} characters)` : text
+const shorten = (text: string): string =>
+  text.length > 600 ? `${text.slice(0, 600)}… (${text.length} characters)` : text
 
 /** Fails unless the two mean the same, byte for byte. */
 export const expectEqual = Effect.fnUntraced(

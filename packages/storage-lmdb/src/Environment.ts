@@ -1,0 +1,204 @@
+/**
+ * One LMDB environment with its only writer: commits are atomic, durable when they succeed, and one after another.
+ *
+ * The options are not free choices. Without `overlappingSync` nothing can be read before it is durable. Without
+ * `eventTurnBatching` a failed commit rejects one promise and no more, where it would otherwise end the process. `batch`
+ * commits on a thread of LMDB's, so the event loop goes on; it would commit a part if its body threw, so everything is
+ * encoded and checked before.
+ */
+import { StorageFailed } from "@distkv/core"
+import type { Scope } from "effect"
+import { Effect } from "effect"
+import type { Database, RootDatabase, Transaction } from "lmdb"
+import { open } from "lmdb"
+import { stat } from "node:fs/promises"
+import type { DiskFunctions } from "./Disk.ts"
+import type { FailStop } from "./Failure.ts"
+import { howToReplace, reasonOf, storageFailed } from "./Failure.ts"
+import { prepareLmdbFile } from "./LmdbHeader.ts"
+
+/** What LMDB's own types leave out. */
+interface FastReads {
+  /** The value in a buffer that LMDB uses again for its next answer, and whose real length is in `length` only. */
+  readonly getBinaryFast: (key: Buffer, options?: { readonly transaction: Transaction }) => Buffer | undefined
+}
+
+export type Rows = Database<Buffer, Buffer> & FastReads
+
+const binary = { encoding: "binary", keyEncoding: "binary" } as const
+
+/** Address space that is set aside; costs no disk, and the map grows beyond it by itself. */
+const mapBytes = 2 ** 36
+
+/** How long a close waits for an environment whose commits have failed, in milliseconds; it may never answer. */
+const closeAfterFailureMs = 2000
+
+/** Changes that are to be committed together. Keys are copied when committed, values must not change until then. */
+export class Batch {
+  private readonly steps: Array<Rows | Buffer | null> = []
+
+  get size(): number {
+    return this.steps.length / 3
+  }
+
+  put(rows: Rows, key: Buffer, value: Buffer): void {
+    this.steps.push(rows, key, value)
+  }
+
+  remove(rows: Rows, key: Buffer): void {
+    this.steps.push(rows, key, null)
+  }
+
+  /** Hands the changes to LMDB; only within the body of its `batch`. */
+  record(): void {
+    const { steps } = this
+    for (let i = 0; i < steps.length; i += 3) {
+      const rows = steps[i] as Rows
+      const key = steps[i + 1] as Buffer
+      const value = steps[i + 2] as Buffer | null
+      // What these return is settled together with the batch.
+      if (value === null) void rows.remove(key)
+      else void rows.put(key, value)
+    }
+  }
+}
+
+export interface EnvironmentOptions {
+  /** The environment's file. */
+  readonly path: string
+  /** How messages name it. */
+  readonly name: string
+  readonly disk: DiskFunctions
+  readonly failStop: FailStop
+  readonly commitTimeoutMs: number
+  /** Called where a failed commit may still be under way when the environment is given up. */
+  readonly abandoned: () => void
+}
+
+export class Environment {
+  private readonly root: RootDatabase<Buffer, Buffer>
+  private readonly options: EnvironmentOptions
+
+  constructor(root: RootDatabase<Buffer, Buffer>, options: EnvironmentOptions) {
+    this.root = root
+    this.options = options
+  }
+
+  rows(name: string): Rows {
+    return this.root.openDB({ name, ...binary })
+  }
+
+  /** A view of what is committed now, unchanged by later commits until `done`. */
+  snapshot(): Transaction {
+    return this.root.useReadTransaction()
+  }
+
+  /** Resolves when the batch is durable; rejects with `StorageFailed`, and then all later ones do. */
+  async commit(batch: Batch): Promise<void> {
+    const { disk, failStop } = this.options
+    failStop.check()
+    if (batch.size === 0) return
+    const committed = disk.commit(async () => {
+      await this.root.batch(() => {
+        batch.record()
+      })
+    })
+    await this.watched(committed)
+  }
+
+  /** The size of the file, in bytes; it never shrinks. */
+  async fileBytes(): Promise<number> {
+    return (await stat(this.options.path)).size
+  }
+
+  async close(): Promise<void> {
+    const { abandoned, failStop } = this.options
+    const closed = this.root.close().then(() => true)
+    if (failStop.failure === null) {
+      await closed
+    } else if (!await Promise.race([closed, afterMs(closeAfterFailureMs)])) {
+      abandoned()
+    }
+  }
+
+  private async watched(committed: Promise<void>): Promise<void> {
+    const { commitTimeoutMs, failStop, name } = this.options
+    let timer: NodeJS.Timeout | undefined
+    const stuck = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () =>
+          reject(failStop.fail(`a commit to the ${name} has taken more than ${commitTimeoutMs} ms: the disk is stuck`)),
+        commitTimeoutMs
+      )
+    })
+    try {
+      await Promise.race([committed, stuck])
+    } catch (cause) {
+      if (cause instanceof StorageFailed) throw cause
+      const reason = await reasonOfCommit(cause)
+      throw failStop.fail(`a commit to the ${name} failed: ${reasonOf(reason)}`, reason)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** Resolves with false after so many milliseconds. */
+const afterMs = (milliseconds: number): Promise<false> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(false), milliseconds).unref()
+  })
+
+/**
+ * LMDB's reason for a failed commit. It comes as another promise on the error, which would be an unhandled rejection if
+ * nobody looked at it; and it may never settle, so it is given one turn of the event loop.
+ */
+const reasonOfCommit = async (cause: unknown): Promise<unknown> => {
+  if (!(cause instanceof Error) || !("commitError" in cause) || !(cause.commitError instanceof Promise)) return cause
+  const reason = cause.commitError.then(() => cause, (error: unknown) => error)
+  const turn = new Promise((resolve) => {
+    setImmediate(() => resolve(cause))
+  })
+  return await Promise.race([reason, turn])
+}
+
+/** Opens an environment whose file is sound, for as long as the scope. */
+export const openEnvironment = (options: EnvironmentOptions): Effect.Effect<Environment, StorageFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const lmdbOptions = {
+          path: options.path,
+          ...binary,
+          maxDbs: 8,
+          mapSize: mapBytes,
+          overlappingSync: false,
+          eventTurnBatching: false,
+          permissionsMode: 0o600
+        }
+        const root = open<Buffer, Buffer>(lmdbOptions)
+        return new Environment(root, options)
+      },
+      catch: (cause) => storageFailed(`the ${options.name} ${options.path} cannot be opened`, cause)
+    }),
+    // A close that fails has nothing more to lose: everything that was promised is durable.
+    (environment) => Effect.ignore(Effect.tryPromise(() => environment.close()))
+  )
+
+/**
+ * Fails where one of the files must not be opened; to be asked about all of them before the first is. `leastBytes` are
+ * the sizes that they are known to have had, in the same order.
+ */
+export const prepareFiles = Effect.fnUntraced(
+  function*(
+    files: ReadonlyArray<EnvironmentOptions>,
+    leastBytes: ReadonlyArray<number>
+  ): Effect.fn.Return<void, StorageFailed> {
+    for (const [i, { name, path }] of files.entries()) {
+      const flaw = yield* Effect.sync(() => prepareLmdbFile(path, leastBytes[i] ?? 0))
+      if (flaw !== null) {
+        return yield* new StorageFailed({ message: `the ${name} ${path} is damaged: ${flaw}. ${howToReplace}` })
+      }
+    }
+  }
+)

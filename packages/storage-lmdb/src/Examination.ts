@@ -1,0 +1,104 @@
+/** What is checked about a directory as a whole before anything in it is believed. Each check throws `StorageFailed`. */
+import type { Identity } from "@distkv/core"
+import { StorageFailed } from "@distkv/core"
+import { howToReplace } from "./Failure.ts"
+import type { LmdbLog } from "./LmdbLog.ts"
+import type { LmdbState } from "./LmdbState.ts"
+import type { MarkFile } from "./MarkFile.ts"
+import type { MetaRows } from "./MetaRows.ts"
+import { ownerRow } from "./MetaRows.ts"
+
+export interface Findings {
+  readonly directory: string
+  readonly identity: Identity | null
+  readonly mark: MarkFile
+  readonly log: LmdbLog
+  readonly logMeta: MetaRows
+  readonly state: LmdbState
+  readonly stateMeta: MetaRows
+}
+
+export const examineUnsafe = (findings: Findings): void => {
+  const { identity } = findings
+  if (identity === null) {
+    checkUnused(findings)
+    return
+  }
+  checkComplete(findings)
+  checkOwners(findings, identity)
+  checkMark(findings, identity)
+  checkState(findings)
+}
+
+const refuse = (message: string): never => {
+  throw new StorageFailed({ message })
+}
+
+/** Without an identity there may be the beginnings of one that a crash cut short, but nothing that was ever promised. */
+const checkUnused = ({ directory, log, mark, state }: Findings): void => {
+  const { hardState, last } = log.found
+  const promised = last > 0 || state.found !== null || (hardState !== null && hardState.term > 0)
+  const marked = mark.mark !== null && (mark.mark.floor > 0 || mark.mark.hardState.term > 0)
+  if (promised) refuse(`${directory} holds data, but no identity.json: restore it. ${howToReplace}`)
+  if (marked) {
+    refuse(
+      `the mark ${mark.path} belongs to a node that has already taken part in a cluster, but ${directory} is empty: ` +
+        "restore the directory, or, for a new node, move the mark away"
+    )
+  }
+}
+
+const checkComplete = ({ directory, log, logMeta }: Findings): void => {
+  const { first, hardState } = log.found
+  if (hardState === null || logMeta.getUnsafe(ownerRow) === null) {
+    refuse(`${directory} has an identity, but its log has no term and vote: restore log.mdb. ${howToReplace}`)
+  }
+  if (first !== 1) refuse(`the log in ${directory} begins at index ${first} instead of 1. ${howToReplace}`)
+}
+
+/** A state that was never claimed is empty, and made again from the log. */
+const checkOwners = ({ directory, logMeta, state, stateMeta }: Findings, identity: Identity): void => {
+  logMeta.checkOwnerUnsafe(identity)
+  stateMeta.checkOwnerUnsafe(identity)
+  if (state.found !== null && stateMeta.getUnsafe(ownerRow) === null) {
+    refuse(`the state in ${directory} belongs to nobody. ${howToReplace}`)
+  }
+}
+
+const checkMark = ({ directory, log, mark }: Findings, identity: Identity): void => {
+  const found = mark.mark
+  const { hardState, last } = log.found
+  if (found === null) {
+    return refuse(
+      `the mark ${mark.path} of ${directory} is missing, so nobody can tell whether the directory was rolled back: put it ` +
+        `back, or name its place in the settings. ${howToReplace}`
+    )
+  }
+  if (found.incarnation !== identity.incarnation) {
+    refuse(`the mark ${mark.path} belongs to another directory than ${directory}: name its place in the settings`)
+  }
+  const voted = found.hardState.votedFor
+  const behind = hardState === null || hardState.term < found.hardState.term || last < found.floor ||
+    (hardState.term === found.hardState.term && voted !== null && voted !== hardState.votedFor)
+  if (behind) {
+    refuse(
+      `${directory} is behind its mark ${mark.path}: it has term ${hardState?.term}, vote ${hardState?.votedFor}, last ` +
+        `index ${last}; the mark has term ${found.hardState.term}, vote ${voted}, index ${found.floor}. An older copy ` +
+        `was restored, or the disk has lost what it had confirmed. ${howToReplace}`
+    )
+  }
+}
+
+/** The state is made of the log, so it is never ahead of it, and both agree on the entry where it stands. */
+const checkState = ({ directory, log, state }: Findings): void => {
+  if (state.found === null) return
+  const { applied } = state.found
+  if (applied.index === 0) return
+  const { last } = log.found
+  if (applied.index > last || log.entryUnsafe(applied.index).term !== applied.term) {
+    refuse(
+      `the state in ${directory} has applied index ${applied.index} of term ${applied.term}, which the log (up to index ` +
+        `${last}) does not have: log.mdb and state.mdb are of different times. ${howToReplace}`
+    )
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The log of one node: identity file, hard state and entries, and the mark that follows them.
+ *
+ * Writes go one after another, in the order of their calls. Whatever lowers the last index holds the mark from before
+ * its commit until after it, and lowers the mark's floor first: at no moment may the mark promise more than the log has.
+ */
+import type { HardState, Identity, Incarnation, LogEntry, LogIndex, LogWrite, RecoveredLog } from "@distkv/core"
+import { flawOfWrite, initialHardState, StorageFailed } from "@distkv/core"
+import type { Environment } from "./Environment.ts"
+import { Batch } from "./Environment.ts"
+import type { FailStop } from "./Failure.ts"
+import { reasonOf, Sequence } from "./Failure.ts"
+import { writeIdentity } from "./IdentityFile.ts"
+import { LogRows } from "./LogRows.ts"
+import type { Mark, MarkFile } from "./MarkFile.ts"
+import type { MetaRows } from "./MetaRows.ts"
+import { hardStateRow } from "./MetaRows.ts"
+
+export interface LogParts {
+  readonly environment: Environment
+  readonly meta: MetaRows
+  readonly mark: MarkFile
+  readonly identityFile: string
+  readonly failStop: FailStop
+  /** What the identity file said. */
+  readonly identity: Identity | null
+  /** Makes the state this owner's. */
+  readonly claimState: (identity: Identity) => Promise<void>
+  /** The size of the state's file. */
+  readonly stateBytes: () => Promise<number>
+}
+
+export class LmdbLog {
+  private readonly parts: LogParts
+  private readonly rows: LogRows
+  private readonly writes = new Sequence()
+  private readonly marks = new Sequence()
+  private readonly first: LogIndex
+  private identity: Identity | null
+  /** As durable; null before the first identity. */
+  private hardState: HardState | null
+  /** The last durable index. */
+  private last: LogIndex
+
+  /** Throws `StorageFailed` where the log is damaged. */
+  constructor(parts: LogParts) {
+    this.parts = parts
+    this.rows = new LogRows(parts.environment)
+    const bounds = this.rows.boundsUnsafe()
+    this.first = bounds.first
+    this.last = bounds.last
+    this.identity = parts.identity
+    this.hardState = parts.meta.getUnsafe(hardStateRow)
+  }
+
+  /** What was found at the start, before anything was written. */
+  get found(): { readonly hardState: HardState | null; readonly first: LogIndex; readonly last: LogIndex } {
+    return { hardState: this.hardState, first: this.first, last: this.last }
+  }
+
+  entryUnsafe(index: LogIndex): LogEntry {
+    return this.rows.entryUnsafe(index)
+  }
+
+  recover(): Promise<RecoveredLog> {
+    return this.writes.run(async () => {
+      const { first, identity, last } = this
+      return {
+        identity,
+        hardState: identity === null ? null : this.hardState,
+        first,
+        last,
+        terms: this.rows.termsUnsafe(first, last)
+      }
+    })
+  }
+
+  saveIdentity(identity: Identity): Promise<void> {
+    return this.writes.run(async () => {
+      this.parts.failStop.check()
+      if (this.identity === null) await this.foundNode(identity)
+      else this.checkSameNode(this.identity, identity)
+      await this.orStop("the identity file cannot be written", () => writeIdentity(this.parts.identityFile, identity))
+      this.identity = identity
+    })
+  }
+
+  write(write: LogWrite): Promise<void> {
+    return this.writes.run(async () => {
+      this.parts.failStop.check()
+      const { hardState } = this
+      if (hardState === null) {
+        throw new StorageFailed({ message: "nothing can be written before the identity is saved; nothing was written" })
+      }
+      const flaw = flawOfWrite(write, this.first, this.last)
+      if (flaw !== null) throw new StorageFailed({ message: `${flaw}; nothing was written` })
+      const last = write.entries.at(-1)?.index ?? this.last
+      const newState = isSame(write.hardState, hardState) ? null : write.hardState
+      if (newState === null && last >= this.last) await this.commit(write.entries, null, last)
+      else await this.marks.run(() => this.commitMarked(write.entries, hardState, newState, last))
+    })
+  }
+
+  readUnsafe(from: LogIndex, to: LogIndex, maxBytes: number): ReadonlyArray<LogEntry> {
+    const entries: Array<LogEntry> = []
+    const end = Math.min(to, this.last)
+    let bytes = 0
+    for (let index = Math.max(from, this.first); index <= end; index++) {
+      const entry = this.rows.entryUnsafe(index)
+      bytes += entry.record.length
+      if (entries.length > 0 && bytes > maxBytes) break
+      entries.push(entry)
+    }
+    return entries
+  }
+
+  /** Raises the mark to what is durable by now. */
+  raiseMark(): Promise<void> {
+    return this.marks.run(async () => {
+      const { failStop, mark } = this.parts
+      const { hardState, last } = this
+      if (hardState === null || mark.mark === null || failStop.failure !== null) return
+      if (mark.mark.floor < last || !isSame(mark.mark.hardState, hardState)) await this.writeMark(hardState, last)
+    })
+  }
+
+  /** Waits for what is under way, and leaves an exact mark. */
+  async close(): Promise<void> {
+    if (this.parts.failStop.failure === null) {
+      await this.writes.idle()
+      await this.raiseMark()
+    }
+    await this.parts.mark.close()
+  }
+
+  /** The first identity: the environments belong to it, and there is a term and a mark, before the file says who it is. */
+  private async foundNode(identity: Identity): Promise<void> {
+    const { claimState, environment, mark, meta } = this.parts
+    await claimState(identity)
+    const batch = new Batch()
+    meta.claim(batch, identity)
+    meta.put(batch, hardStateRow, initialHardState)
+    await environment.commit(batch)
+    this.hardState = initialHardState
+    await this.marks.run(() =>
+      this.orStop(
+        `the mark ${mark.path} cannot be written`,
+        async () => mark.create(await this.markOf(identity.incarnation, initialHardState, 0 as LogIndex))
+      )
+    )
+  }
+
+  private async commitMarked(
+    entries: ReadonlyArray<LogEntry>,
+    oldState: HardState,
+    newState: HardState | null,
+    last: LogIndex
+  ): Promise<void> {
+    const floor = this.parts.mark.mark?.floor ?? 0
+    if (last < floor) await this.writeMark(oldState, last)
+    await this.commit(entries, newState, last)
+    if (newState !== null) await this.writeMark(newState, last)
+  }
+
+  private async commit(entries: ReadonlyArray<LogEntry>, hardState: HardState | null, last: LogIndex): Promise<void> {
+    const batch = new Batch()
+    if (hardState !== null) this.parts.meta.put(batch, hardStateRow, hardState)
+    this.rows.put(batch, entries)
+    this.rows.remove(batch, last + 1, this.last)
+    await this.parts.environment.commit(batch)
+    this.last = last
+    if (hardState !== null) this.hardState = hardState
+  }
+
+  private async writeMark(hardState: HardState, floor: LogIndex): Promise<void> {
+    const { mark } = this.parts
+    const before = mark.mark
+    if (before === null) throw this.parts.failStop.fail(`the mark ${mark.path} is missing`)
+    await this.orStop(
+      `the mark ${mark.path} cannot be written`,
+      async () => mark.write(await this.markOf(before.incarnation, hardState, floor))
+    )
+  }
+
+  private async markOf(incarnation: Incarnation, hardState: HardState, floor: LogIndex): Promise<Mark> {
+    const { environment, stateBytes } = this.parts
+    return { incarnation, hardState, floor, logBytes: await environment.fileBytes(), stateBytes: await stateBytes() }
+  }
+
+  /** Does what must not fail; where it does, nothing may be written any more. */
+  private async orStop<A>(message: string, run: () => Promise<A>): Promise<A> {
+    try {
+      return await run()
+    } catch (cause) {
+      throw this.parts.failStop.fail(`${message}: ${reasonOf(cause)}`, cause)
+    }
+  }
+
+  private checkSameNode(before: Identity, next: Identity): void {
+    if (before.nodeId === next.nodeId && before.incarnation === next.incarnation) return
+    throw new StorageFailed({
+      message:
+        `this directory belongs to node ${before.nodeId} (incarnation ${before.incarnation}) and cannot become ` +
+        `that of ${next.nodeId} (incarnation ${next.incarnation}); nothing was written`
+    })
+  }
+}
+
+const isSame = (a: HardState | null, b: HardState | null): boolean => a?.term === b?.term && a?.votedFor === b?.votedFor

@@ -1,0 +1,57 @@
+/** Where a node keeps its data, and how careful it is with the disk. */
+import { InvalidRequest } from "@distkv/core"
+import type { Duration } from "effect"
+import { Duration as Durations, Effect, Option } from "effect"
+import { join, resolve } from "node:path"
+
+export interface LmdbSettings {
+  /** The data directory; made with its parents where absent, readable by its owner only. */
+  readonly directory: string
+  /** The file of the mark; default `mark` in the directory. On another volume it also notices a restored directory. */
+  readonly markFile?: string | undefined
+  /** Bytes of the volume that are left free, by default 256 MiB: compaction itself needs space. */
+  readonly reserveBytes?: number | undefined
+  /** A commit that takes longer stops the node; default 10 s. */
+  readonly commitTimeout?: Duration.Input | undefined
+}
+
+/** The settings with their defaults, in the units in which they are used. */
+export interface Resolved {
+  /** Absolute. */
+  readonly directory: string
+  /** Absolute. */
+  readonly markFile: string
+  readonly reserveBytes: number
+  readonly commitTimeoutMs: number
+}
+
+const defaultReserveBytes = 256 * 1024 * 1024
+const defaultCommitTimeoutMs = 10_000
+/** The longest time that a timer of the platform can wait, in milliseconds. */
+const maxTimerMs = 2 ** 31 - 1
+
+export const resolveSettings = Effect.fnUntraced(
+  function*(settings: LmdbSettings): Effect.fn.Return<Resolved, InvalidRequest> {
+    const { directory, markFile, reserveBytes = defaultReserveBytes } = settings
+    if (directory === "") return yield* new InvalidRequest({ message: "the data directory has no name" })
+    if (!Number.isSafeInteger(reserveBytes) || reserveBytes < 0) {
+      return yield* new InvalidRequest({ message: `reserveBytes must be a number of bytes, not ${reserveBytes}` })
+    }
+    const commitTimeoutMs = settings.commitTimeout === undefined
+      ? defaultCommitTimeoutMs
+      : Option.match(Durations.fromInput(settings.commitTimeout), {
+        onNone: () => Number.NaN,
+        onSome: Durations.toMillis
+      })
+    if (!(commitTimeoutMs >= 1 && commitTimeoutMs <= maxTimerMs)) {
+      return yield* new InvalidRequest({ message: `commitTimeout must be between 1 ms and ${maxTimerMs} ms` })
+    }
+    const home = resolve(directory)
+    return {
+      directory: home,
+      markFile: markFile === undefined ? join(home, "mark") : resolve(markFile),
+      reserveBytes,
+      commitTimeoutMs
+    }
+  }
+)

@@ -1,0 +1,116 @@
+/**
+ * Log and state of one node in one directory, on LMDB.
+ *
+ * The directory holds `log.mdb` and `state.mdb`, two environments apart so that a checkpoint never holds up a commit of
+ * the log; `identity.json`; the `mark`, unless it is set elsewhere; and `lock`. All of them are its owner's only.
+ */
+import type { StartError } from "@distkv/core"
+import { LogStore, StateStore, StorageFailed } from "@distkv/core"
+import type { Scope } from "effect"
+import { Context, Effect, Layer, Schedule } from "effect"
+import { mkdir } from "node:fs/promises"
+import { join } from "node:path"
+import { lockDirectory } from "./DirectoryLock.ts"
+import { Disk } from "./Disk.ts"
+import { openEnvironment, prepareFiles } from "./Environment.ts"
+import { examineUnsafe } from "./Examination.ts"
+import { FailStop, started, storageFailed } from "./Failure.ts"
+import { readIdentity } from "./IdentityFile.ts"
+import { LmdbLog } from "./LmdbLog.ts"
+import type { LmdbSettings, Resolved } from "./LmdbSettings.ts"
+import { resolveSettings } from "./LmdbSettings.ts"
+import { LmdbState } from "./LmdbState.ts"
+import { MarkFile } from "./MarkFile.ts"
+import { MetaRows } from "./MetaRows.ts"
+
+export type { LmdbSettings } from "./LmdbSettings.ts"
+
+/**
+ * Both stores of one directory, which no other node may have open: `AlreadyOpened`. Fails with `StorageFailed` where the
+ * directory is damaged, of a newer format, behind its mark, or put together from several nodes'. Released, it waits for
+ * what is being committed.
+ */
+export const layer = (settings: LmdbSettings): Layer.Layer<LogStore | StateStore, StartError> =>
+  Layer.effectContext(Effect.flatMap(resolveSettings(settings), openStores))
+
+const openStores = Effect.fnUntraced(
+  function*(settings: Resolved): Effect.fn.Return<Context.Context<LogStore | StateStore>, StartError, Scope.Scope> {
+    const disk = yield* Disk
+    yield* started(`the directory ${settings.directory} cannot be used`, async () => {
+      await mkdir(settings.directory, { recursive: true, mode: 0o700 })
+    })
+    const lock = yield* lockDirectory(settings.directory)
+    const failStop = new FailStop()
+    const shared = { disk, failStop, commitTimeoutMs: settings.commitTimeoutMs, abandoned: lock.keep }
+    const logFile = { ...shared, path: join(settings.directory, "log.mdb"), name: "log" }
+    const stateFile = { ...shared, path: join(settings.directory, "state.mdb"), name: "state" }
+    const identityFile = join(settings.directory, "identity.json")
+
+    const identity = yield* started("the identity file cannot be read", () => readIdentity(identityFile))
+    const mark = yield* started("the mark cannot be read", () => MarkFile.read(settings.markFile))
+    const known = mark.mark?.incarnation === identity?.incarnation ? mark.mark : null
+    yield* prepareFiles([logFile, stateFile], [known?.logBytes ?? 0, known?.stateBytes ?? 0])
+    const logEnvironment = yield* openEnvironment(logFile)
+    const stateEnvironment = yield* openEnvironment(stateFile)
+
+    const stores = yield* attempt(`the directory ${settings.directory} cannot be read`, () => {
+      const logMeta = MetaRows.openUnsafe(logEnvironment, "log")
+      const stateMeta = MetaRows.openUnsafe(stateEnvironment, "state")
+      const state = new LmdbState(stateEnvironment, stateMeta, failStop)
+      const log = new LmdbLog({
+        environment: logEnvironment,
+        meta: logMeta,
+        mark,
+        identityFile,
+        failStop,
+        identity,
+        claimState: (owner) => state.claim(owner),
+        stateBytes: () => stateEnvironment.fileBytes()
+      })
+      examineUnsafe({ directory: settings.directory, identity, mark, log, logMeta, state, stateMeta })
+      return { log, state }
+    })
+
+    yield* Effect.addFinalizer(() => Effect.ignore(started("closing", () => stores.log.close())))
+    yield* Effect.addFinalizer(() => Effect.ignore(started("closing", () => stores.state.close())))
+    // A mark that cannot be written stops the store: the next write says so.
+    yield* started("the mark cannot be written", () => stores.log.raiseMark())
+    yield* Effect.forkScoped(
+      Effect.ignore(started("the mark cannot be written", () => stores.log.raiseMark())).pipe(
+        Effect.repeat(Schedule.spaced("1 second"))
+      )
+    )
+    return Context.mergeAll(
+      Context.make(LogStore, logStore(stores.log, settings, disk.freeBytes)),
+      Context.make(StateStore, stateStore(stores.state))
+    )
+  }
+)
+
+const logStore = (
+  log: LmdbLog,
+  { directory, reserveBytes }: Resolved,
+  freeBytes: (directory: string) => Promise<number>
+): LogStore["Service"] =>
+  LogStore.of({
+    recover: started("the log cannot be read", () => log.recover()),
+    saveIdentity: (identity) => started("the identity cannot be saved", () => log.saveIdentity(identity)),
+    write: (write) => started("the log cannot be written", () => log.write(write)),
+    read: (from, to, maxBytes) => attempt("the log cannot be read", () => log.readUnsafe(from, to, maxBytes)),
+    spaceLeft: started(
+      `the free space of ${directory} cannot be read`,
+      async () => await freeBytes(directory) - reserveBytes
+    )
+  })
+
+const stateStore = (state: LmdbState): StateStore["Service"] =>
+  StateStore.of({
+    recover: started("the state cannot be read", () => state.recover()),
+    checkpoint: (checkpoint) => started("the state cannot be written", () => state.checkpoint(checkpoint)),
+    getUnsafe: (key) => state.getUnsafe(key),
+    scanUnsafe: (scan) => state.scanUnsafe(scan),
+    eventAtUnsafe: (revision) => state.eventAtUnsafe(revision)
+  })
+
+const attempt = <A>(doing: string, run: () => A): Effect.Effect<A, StorageFailed> =>
+  Effect.try({ try: run, catch: (cause) => storageFailed(doing, cause) })

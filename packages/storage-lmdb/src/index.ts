@@ -1,0 +1,2 @@
+/** The only door for other packages: `LmdbStorage.layer({ directory: "./raft" })`. */
+export * as LmdbStorage from "./LmdbStorage.ts"

@@ -4,7 +4,7 @@
  * One value has one text: decoding refuses a text that it would not have written itself, so bytes that were changed
  * on the way never pass for something else, and what was decoded can be encoded again without a difference.
  */
-import { Exit, Schema } from "effect"
+import { Option, Schema } from "effect"
 
 export interface JsonText<A> {
   /** Throws a `SchemaError` for a value that is not of the Schema: a mistake of the program. */
@@ -17,12 +17,12 @@ export interface JsonText<A> {
 export const jsonText = <A, Encoded>(schema: Schema.Codec<A, Encoded>): JsonText<A> => {
   const codec = Schema.fromJsonString(Schema.toCodecJson(schema))
   const encode = Schema.encodeSync(codec)
-  const decode = Schema.decodeUnknownExit(codec)
+  const decode = Schema.decodeUnknownOption(codec)
   return {
     encode,
     decode: (text) => {
       const decoded = decode(text)
-      return Exit.isSuccess(decoded) && encode(decoded.value) === text ? decoded.value : null
+      return Option.isSome(decoded) && encode(decoded.value) === text ? decoded.value : null
     }
   }
 }

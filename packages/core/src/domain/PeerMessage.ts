@@ -71,13 +71,16 @@ const fields = {
   AppendReply: { term: Term, matched: Schema.Boolean, index: LogIndex, hint: LogId, round: count },
   /** Tells the target of a leadership transfer to campaign at once (thesis §3.10). */
   TimeoutNow: { term: Term },
-  /** A follower's links, said when they change and once per election time-out. `version` is the sender's program version. */
-  LinkReport: { term: Term, links: Schema.Array(Link), version: Schema.String },
   /**
-   * Passes a client's write to the leader of `leaderTerm`. `id` rises with every request of the sender's run, and the
-   * leader executes an id at most once. `record` is an unstamped log record.
+   * A follower's links to the other members, said twice in an election time-out; `version` is its program's version, and
+   * `full` says that its disk reserve is reached.
    */
-  ForwardRequest: { id: count, leaderTerm: Term, hops: count, remainingMs: count, record: Schema.Uint8Array },
+  LinkReport: { term: Term, links: Schema.Array(Link), version: Schema.String, full: Schema.Boolean },
+  /**
+   * Passes a client's write to the leader of `leaderTerm`. `run` is drawn at random by each start of the sender, and
+   * `id` rises with every request of a run: the leader executes each at most once. `record` is an unstamped log record.
+   */
+  ForwardRequest: { run: count, id: count, leaderTerm: Term, hops: count, remainingMs: count, record: Schema.Uint8Array },
   ForwardReply: { id: count, result: ForwardResult },
   /** Asks the leader for a read index (thesis §6.4); one request serves all reads that wait at the sender. */
   ReadIndexRequest: { id: count, term: Term, remainingMs: count },

@@ -9,8 +9,8 @@ import { StorageFailed } from "../DistKvError.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
 import { LogStore } from "../LogStore.ts"
 import type { LogIndex } from "../domain/Position.ts"
-import type { Persisted } from "../roles/NodeMessage.ts"
-import { WriteBuffer } from "./WriteBuffer.ts"
+import type { Persisted } from "../state/NodeMessage.ts"
+import { WriteBuffer } from "../state/WriteBuffer.ts"
 
 interface Submission {
   readonly number: number
@@ -25,6 +25,8 @@ export interface Committer {
   readonly counters: { commits: number; seconds: number; bytes: number }
   /** Runs for ever, in the node's scope; fails with the first failed commit. */
   readonly run: Effect.Effect<never, StorageFailed>
+  /** Runs for ever beside it; fails when a commit is stuck. */
+  readonly watch: Effect.Effect<never, StorageFailed>
 }
 
 /** `persisted` is told of each durable step, synchronously. */
@@ -38,12 +40,17 @@ export const make = Effect.fnUntraced(function*(
   const counters = { commits: 0, seconds: 0, bytes: 0 }
   let busySince: number | null = null
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  const stuck = Effect.fail(
-    new StorageFailed({
-      message: `a log commit has taken more than ${Duration.toMillis(commitTimeout)} ms: the disk is stuck. ` +
-        "This node stops; check the disk, then start it again"
+  const limitMs = Duration.toMillis(commitTimeout)
+
+  // A watch beside the commits instead of a time-out around each: it costs nothing per commit, and sees one that
+  // cannot be interrupted.
+  const watch = Effect.gen(function*() {
+    while (busySince === null || now() - busySince < limitMs) yield* Effect.sleep(Duration.millis(limitMs / 10))
+    return yield* new StorageFailed({
+      message: `a log commit has taken more than ${limitMs} ms: the disk is stuck. This node stops; ` +
+        "check the disk, then start it again"
     })
-  )
+  })
 
   const run = Effect.gen(function*() {
     const buffer = new WriteBuffer()
@@ -54,9 +61,7 @@ export const make = Effect.fnUntraced(function*(
       const write = buffer.take()
       const began = now()
       busySince = began
-      yield* store.write(write).pipe(
-        Effect.timeoutOrElse({ duration: commitTimeout, orElse: () => stuck })
-      )
+      yield* Effect.uninterruptible(store.write(write))
       busySince = null
       counters.commits++
       counters.seconds += (now() - began) / 1000
@@ -72,7 +77,8 @@ export const make = Effect.fnUntraced(function*(
     },
     busySince: () => busySince,
     counters,
-    run
+    run,
+    watch
   }
 })
 

@@ -11,7 +11,7 @@ import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 import type { HardState } from "../LogStore.ts"
-import type { NodeView } from "../node/Observer.ts"
+import type { NodeView } from "../state/Observer.ts"
 import type { DurableClaim } from "../Transport.ts"
 import { getU32 } from "../domain/Bytes.ts"
 import { AppliedHistory } from "./AppliedHistory.ts"
@@ -54,6 +54,8 @@ export interface NodeRecord {
   configs: Array<number>
   /** Null before the first batch of a run. */
   last: Snapshot | null
+  /** Whether entries have joined its log in this run. */
+  hasAppended: boolean
   pending: NodeView["pending"]
 }
 
@@ -111,6 +113,7 @@ export class GlobalView {
       log: [],
       configs: [],
       last: null,
+      hasAppended: false,
       pending: noPending
     }
     this.nodes.set(disk.node, record)
@@ -138,11 +141,10 @@ export class GlobalView {
     const node = this.node(id)
     node.isUp = true
     node.last = null
-    node.log = []
-    node.configs = []
+    node.hasAppended = false
     const { hardState } = node.disk
     if (hardState !== null) this.noteVote(id, hardState)
-    for (let index = 1; index <= node.disk.last; index++) this.push(node, node.disk.entryAt(index as LogIndex)!)
+    this.loadLog(node)
     for (const invariant of this.invariants) invariant.started?.(node)
   }
 
@@ -157,6 +159,7 @@ export class GlobalView {
     const first = entries[0]
     if (first === undefined) return
     const node = this.node(view.id)
+    node.hasAppended = true
     for (const invariant of this.invariants) invariant.appending?.(node, view, entries)
     if (first.index > node.log.length + 1) {
       this.violate("I9", `${view.id} appends ${first.index} after ${node.log.length}`)
@@ -210,6 +213,8 @@ export class GlobalView {
 
   logDurable(id: NodeId, from: LogIndex, removed: ReadonlyArray<LogEntry>): void {
     const node = this.node(id)
+    // Before its first batch a node may still found a cluster: the log that it then takes up is the one on disk.
+    if (node.last === null && !node.hasAppended) this.loadLog(node)
     for (const invariant of this.invariants) invariant.written?.(node, from, removed)
   }
 
@@ -246,6 +251,12 @@ export class GlobalView {
     const votes = this.votes.get(term) ?? new Map<NodeId, NodeId>()
     this.votes.set(term, votes)
     if (!votes.has(id)) votes.set(id, votedFor)
+  }
+
+  private loadLog(node: NodeRecord): void {
+    node.log = []
+    node.configs = []
+    for (let index = 1; index <= node.disk.last; index++) this.push(node, node.disk.entryAt(index as LogIndex)!)
   }
 
   private push(node: NodeRecord, entry: LogEntry): void {

@@ -5,7 +5,7 @@
  * the world go on; what arrives in the meantime waits, expired timers before messages.
  */
 import { Clock, Context, Duration, Effect, type Fiber, Random, Scheduler } from "effect"
-import { WebCrypto } from "effect/crypto"
+import { SecureRandom, WebCrypto } from "effect/crypto"
 import type { Prng } from "./Prng.ts"
 import type { SimWorld } from "./SimWorld.ts"
 
@@ -47,11 +47,13 @@ export class SimHost {
     this.rate = options?.rate ?? 1
     this.preemptAfter = 2048
     this.clock = this.makeClock()
+    const crypto = seededCrypto(random.fork("crypto"))
     this.context = Context.empty().pipe(
       Context.add(Clock.Clock, this.clock),
       Context.add(Scheduler.Scheduler, this.makeScheduler()),
       Context.add(Random.Random, random.fork("effects")),
-      Context.add(WebCrypto.WebCrypto, seededCrypto(random.fork("crypto")))
+      Context.add(WebCrypto.WebCrypto, crypto),
+      Context.add(SecureRandom.SecureRandom, SecureRandom.make((size) => crypto.getRandomValues(new Uint8Array(size))))
     )
   }
 

@@ -8,7 +8,7 @@ import type { Outcome } from "../../domain/Outcome.ts"
 import type { PeerMessage } from "../../domain/PeerMessage.ts"
 import type { LogIndex } from "../../domain/Position.ts"
 import type { HardState } from "../../LogStore.ts"
-import type { NodeView } from "../../node/Observer.ts"
+import type { NodeView } from "../../state/Observer.ts"
 import type { DurableClaim } from "../../Transport.ts"
 import type { Mark, NodeRecord, Snapshot } from "../GlobalView.ts"
 

@@ -1,0 +1,58 @@
+/**
+ * Settings from Effect's `Config`: the environment, a file, or whatever provider the app has.
+ *
+ * Names are `distkv.nodeId`, `distkv.start`, …; with `ConfigProvider.constantCase` they are `DISTKV_NODE_ID`,
+ * `DISTKV_START`, … in the environment. `start` is `bootstrap`, `await`, or the addresses to join, with commas between.
+ */
+import { Config, Option } from "effect"
+import type { SettingsInput } from "./DistKvSettings.ts"
+
+const startOf = (text: string): NonNullable<SettingsInput["start"]> => {
+  if (text === "bootstrap" || text === "await") return text
+  return { join: text.split(",").map((address) => address.trim()).filter((address) => address !== "") }
+}
+
+const limits = Config.all({
+  pendingWrites: Config.option(Config.Int("pendingWrites")),
+  pendingBytes: Config.option(Config.Int("pendingBytes")),
+  pendingReads: Config.option(Config.Int("pendingReads")),
+  uncommittedBytes: Config.option(Config.Int("uncommittedBytes")),
+  inflightBytes: Config.option(Config.Int("inflightBytes")),
+  logWindowBytes: Config.option(Config.Int("logWindowBytes")),
+  historyRevisions: Config.option(Config.Int("historyRevisions")),
+  historyBytes: Config.option(Config.Int("historyBytes")),
+  valueBytes: Config.option(Config.Int("valueBytes"))
+}).pipe(Config.nested("limits"))
+
+const fields = Config.all({
+  nodeId: Config.option(Config.String("nodeId")),
+  start: Config.option(Config.String("start")),
+  advertise: Config.option(Config.String("advertise")),
+  http: Config.option(Config.String("http")),
+  electionTimeout: Config.option(Config.Duration("electionTimeout")),
+  heartbeat: Config.option(Config.Duration("heartbeat")),
+  checkpointInterval: Config.option(Config.Duration("checkpointInterval")),
+  checkpointBytes: Config.option(Config.Int("checkpointBytes")),
+  commitTimeout: Config.option(Config.Duration("commitTimeout")),
+  limits
+})
+
+type Present<A> = { [K in keyof A]?: A[K] extends Option.Option<infer B> ? B : never }
+
+/** Leaves out what is not configured. */
+const present = <A extends Record<string, Option.Option<unknown>>>(options: A): Present<A> => {
+  const entries = Object.entries(options).flatMap(([name, option]) =>
+    Option.isSome(option) ? [[name, option.value] as const] : []
+  )
+  return Object.fromEntries(entries) as Present<A>
+}
+
+/** The settings of one node; what is not configured has its default. */
+export const settingsConfig: Config.Config<SettingsInput> = fields.pipe(
+  Config.nested("distkv"),
+  Config.map(({ limits, start, ...rest }) => ({
+    ...present(rest),
+    ...(Option.isSome(start) ? { start: startOf(start.value) } : {}),
+    limits: present(limits)
+  }))
+)

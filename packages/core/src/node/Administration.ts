@@ -1,0 +1,130 @@
+/** Changes of the cluster, asked for on this node: joining, admitting others, handing leadership over. */
+import { Duration, Effect } from "effect"
+import type { AddMember, CallOptions, JoinOptions } from "../DistKv.ts"
+import {
+  type ClusterError,
+  type DistKvError,
+  InvalidRequest,
+  MembershipRejected,
+  NoLeader,
+  OutcomeUnknown
+} from "../DistKvError.ts"
+import { Address, NodeId, PublicKey } from "../domain/Identity.ts"
+import { findMember, type Member } from "../domain/Membership.ts"
+import type { AdminCommand, AdminResult } from "../domain/PeerMessage.ts"
+import type { Term } from "../domain/Position.ts"
+import { Schema } from "effect"
+import type { RaftNode } from "./RaftNode.ts"
+import { timeoutOf } from "./Requests.ts"
+
+/** How often a joining node looks whether it has been told of its admission. */
+const lookEvery = Duration.millis(10)
+
+const isNodeId = Schema.is(NodeId)
+const isAddress = Schema.is(Address)
+const isPublicKey = Schema.is(PublicKey)
+
+const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
+
+/** Asks this node's leader, wherever it is. */
+const ask = (node: RaftNode, command: AdminCommand, timeoutMs: number): Effect.Effect<AdminResult, ClusterError> =>
+  Effect.callback((resume) => {
+    const refusal = node.refusal()
+    if (refusal !== null) return resume(Effect.fail(refusal))
+    node.offer({
+      _tag: "Administer",
+      command,
+      deadline: node.state.parts.clock() + timeoutMs,
+      hops: 0,
+      done: (result) => resume(Effect.succeed(result))
+    })
+    node.watchDeadlines()
+  })
+
+const clusterError = (error: DistKvError): ClusterError => {
+  switch (error._tag) {
+    case "InvalidRequest":
+    case "NoLeader":
+    case "DeadlineExceeded":
+    case "Overloaded":
+    case "StorageFailed":
+    case "Shutdown":
+    case "MembershipRejected":
+    case "OutcomeUnknown":
+    case "NotFound":
+      return error
+    default:
+      return new OutcomeUnknown({ message: error.message })
+  }
+}
+
+const unexpected = (result: AdminResult): Effect.Effect<never, ClusterError> =>
+  result._tag === "Failed"
+    ? Effect.fail(clusterError(result.error))
+    : Effect.fail(new NoLeader({ message: "the node that was asked does not lead, and knows nobody who does" }))
+
+export const addMember = (
+  node: RaftNode,
+  member: AddMember,
+  options: CallOptions | undefined
+): Effect.Effect<Member, ClusterError> => {
+  const timeout = timeoutOf(options)
+  if (timeout instanceof InvalidRequest) return Effect.fail(timeout)
+  const { address, id } = member
+  // What ssh-keygen wrote ends in a comment, which is no part of the key.
+  const publicKey = member.publicKey.trim().split(/\s+/).slice(0, 2).join(" ")
+  if (!isNodeId(id)) return invalid("a node id has 1 to 64 letters, digits, dots, dashes or underscores")
+  if (!isAddress(address)) return invalid("an address is host:port")
+  if (!isPublicKey(publicKey)) return invalid("a public key is its type and its base64, as in an .pub file")
+  const command: AdminCommand = { _tag: "AddMember", id, address, publicKey, learner: member.learner ?? false }
+  return Effect.flatMap(ask(node, command, timeout), (result) =>
+    result._tag === "Admitted" ? Effect.succeed(result.member) : unexpected(result))
+}
+
+export const transfer = (
+  node: RaftNode,
+  to: string | undefined,
+  options: CallOptions | undefined
+): Effect.Effect<{ readonly leader: NodeId; readonly term: Term }, ClusterError> => {
+  const timeout = timeoutOf(options)
+  if (timeout instanceof InvalidRequest) return Effect.fail(timeout)
+  if (to !== undefined && !isNodeId(to)) return invalid("this is no node id")
+  return Effect.flatMap(ask(node, { _tag: "Transfer", to: to ?? null }, timeout), (result) =>
+    result._tag === "Transferred" ? Effect.succeed({ leader: result.leader, term: result.term }) : unexpected(result))
+}
+
+/** Asks the member at `address` to be admitted, and waits (within the deadline) until this node counts as asked for. */
+export const join = Effect.fnUntraced(function*(
+  node: RaftNode,
+  address: string,
+  options: JoinOptions | undefined
+): Effect.fn.Return<Member, ClusterError> {
+  const timeout = timeoutOf(options)
+  if (timeout instanceof InvalidRequest) return yield* timeout
+  if (!isAddress(address)) return yield* invalid("an address is host:port")
+  const refusal = node.refusal()
+  if (refusal !== null) return yield* refusal
+  const { state } = node
+  if (state.clusterId !== null && findMember(state.membership, state.id) !== undefined) {
+    return yield* new MembershipRejected({ reason: "this node belongs to a cluster already", final: true })
+  }
+  const deadline = state.parts.clock() + timeout
+  const learner = options?.learner ?? false
+  const result = yield* node.transport.call(address, {
+    _tag: "Join",
+    id: state.id,
+    incarnation: node.incarnation,
+    publicKey: state.parts.publicKey,
+    address: node.address,
+    http: node.http,
+    learner
+  }, timeout)
+  if (result._tag !== "Admitted") return yield* unexpected(result)
+  // Admitted as a learner; the leader promotes it by itself when it has caught up and everybody reaches it.
+  while (state.parts.clock() < deadline) {
+    const own = findMember(state.membership, state.id)
+    if (own !== undefined && (learner || own.standing === "voter")) return own
+    yield* Effect.sleep(lookEvery)
+  }
+  return findMember(state.membership, state.id) ?? result.member
+})

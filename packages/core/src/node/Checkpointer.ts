@@ -1,0 +1,67 @@
+/**
+ * Writes what applying has changed to the state store: every interval, whenever enough has gathered, and on close.
+ *
+ * Invariant: a checkpoint is never ahead of the own durable log. A leader applies what its followers have made durable
+ * before its own disk has; such a checkpoint, after a power loss, would hold entries that the log lacks.
+ */
+import { Clock, Duration, Effect, type Scope } from "effect"
+import type { StorageFailed } from "../DistKvError.ts"
+import type { LogIndex } from "../domain/Position.ts"
+import { StateStore } from "../StateStore.ts"
+import type { StateMachine } from "../state/StateMachine.ts"
+
+export interface CheckpointerOptions {
+  readonly machine: StateMachine
+  readonly durableIndex: () => LogIndex
+  readonly interval: Duration.Duration
+  readonly bytes: number
+}
+
+export interface Checkpointer {
+  readonly counters: { count: number; seconds: number }
+  /** Runs for ever; fails with the first checkpoint that fails. */
+  readonly run: Effect.Effect<never, StorageFailed>
+  /** Writes what is left, for a close; gives up where the log's disk does not follow within a second. */
+  readonly last: Effect.Effect<void, StorageFailed>
+}
+
+/** How often the conditions are looked at within an interval. */
+const looksPerInterval = 10
+
+export const make = Effect.fnUntraced(function*(
+  options: CheckpointerOptions
+): Effect.fn.Return<Checkpointer, never, StateStore | Scope.Scope> {
+  const { bytes, durableIndex, interval, machine } = options
+  const store = yield* StateStore
+  const clock = yield* Clock.Clock
+  const counters = { count: 0, seconds: 0 }
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
+  const pause = clock.sleep(Duration.millis(Duration.toMillis(interval) / looksPerInterval))
+
+  const follows = (index: LogIndex) => durableIndex() >= index
+
+  const write = Effect.gen(function*() {
+    const checkpoint = machine.freeze()
+    const { index } = checkpoint.meta.applied
+    while (!follows(index)) yield* pause
+    const began = now()
+    yield* Effect.uninterruptible(Effect.andThen(store.checkpoint(checkpoint), Effect.sync(() => machine.thaw())))
+    counters.count++
+    counters.seconds += now() - began
+  })
+
+  const run = Effect.gen(function*() {
+    while (true) {
+      for (let i = 0; i < looksPerInterval && machine.dirtyBytes < bytes; i++) yield* pause
+      if (machine.isDirty) yield* write
+    }
+  })
+
+  const last = Effect.gen(function*() {
+    if (machine.isFrozen || !machine.isDirty) return
+    for (let i = 0; i < looksPerInterval && !follows(machine.applied); i++) yield* pause
+    if (follows(machine.applied)) yield* write
+  })
+
+  return { counters, run, last }
+})

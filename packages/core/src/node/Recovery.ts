@@ -1,0 +1,65 @@
+/**
+ * What a node finds at its start: the state of its last checkpoint, and the log after it, which is read once to learn
+ * the memberships in it and to fill the memory window.
+ */
+import { Effect } from "effect"
+import { StorageFailed } from "../DistKvError.ts"
+import { decodeCommand } from "../domain/CommandCodec.ts"
+import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
+import { emptyMembership } from "../domain/Membership.ts"
+import { type LogIndex, logStart } from "../domain/Position.ts"
+import { TermRuns } from "../domain/TermRuns.ts"
+import { LogStore, type RecoveredLog } from "../LogStore.ts"
+import { StateStore } from "../StateStore.ts"
+import { MembershipLog } from "../state/MembershipLog.ts"
+import { RaftLog } from "../state/RaftLog.ts"
+import { StateMachine } from "../state/StateMachine.ts"
+
+const pageBytes = 4 * 1024 * 1024
+
+export interface Recovered {
+  readonly log: RaftLog
+  readonly machine: StateMachine
+  readonly memberships: MembershipLog
+}
+
+export const recoverState = Effect.fnUntraced(function*(
+  found: RecoveredLog,
+  windowBytes: number
+): Effect.fn.Return<Recovered, StorageFailed, LogStore | StateStore> {
+  const logStore = yield* LogStore
+  const stateStore = yield* StateStore
+  const meta = yield* stateStore.recover
+  const terms = new TermRuns(found.terms, found.last)
+  const applied = meta?.applied ?? logStart
+  if (applied.index > found.last || terms.termAt(applied.index) !== applied.term) {
+    return yield* new StorageFailed({
+      message: `the checkpointed state stands at entry ${applied.index} of term ${applied.term}, which the log, ending ` +
+        `at ${found.last}, does not have: log and state do not belong together. Restore the whole directory, or join ` +
+        "as a new node with an empty one"
+    })
+  }
+  const log = new RaftLog(terms, found.first)
+  const memberships = new MembershipLog(meta === null ? (0 as LogIndex) : applied.index, meta?.membership ?? emptyMembership)
+  const window: Array<LogEntry> = []
+  let weight = 0
+  let oldest = 0
+  for (let from = applied.index + 1; from <= found.last;) {
+    const page = yield* logStore.read(from as LogIndex, found.last, pageBytes)
+    if (page.length === 0) {
+      return yield* new StorageFailed({ message: `the log lacks entry ${from}, although it ends at ${found.last}` })
+    }
+    for (const entry of page) {
+      if (entry.kind === commandKind.Configure) {
+        const command = decodeCommand(entry.record)
+        if (command._tag === "Configure") memberships.append(entry.index, command.membership)
+      }
+      window.push(entry)
+      weight += entry.record.length
+      while (weight > windowBytes && oldest < window.length - 1) weight -= window[oldest++]!.record.length
+    }
+    from += page.length
+  }
+  for (let i = window.length - 1; i >= oldest; i--) log.prepend(window[i]!)
+  return { log, memberships, machine: new StateMachine(stateStore, meta) }
+})

@@ -1,0 +1,278 @@
+/** The `DistKv` service over a running node: requests become messages of its inbox, settled requests become results. */
+import { Effect, Exit } from "effect"
+import type {
+  Consistency,
+  DeleteRangeResult,
+  DeleteResult,
+  DistKv,
+  ListResult,
+  ReadEntry,
+  SetResult
+} from "../DistKv.ts"
+import {
+  CompareFailed,
+  InvalidRequest,
+  KeyNotFound,
+  Overloaded,
+  type ReadError,
+  Shutdown,
+  StorageFailed,
+  type WriteError
+} from "../DistKvError.ts"
+import { encodeCommand } from "../domain/CommandCodec.ts"
+import type { Command } from "../domain/Command.ts"
+import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
+import { maxCommandBytes } from "../domain/LogEntry.ts"
+import type { Outcome } from "../domain/Outcome.ts"
+import { type PendingRead, type ReadSettlement } from "../state/PendingReads.ts"
+import { pendingWrite, type WriteSettlement } from "../state/PendingWrites.ts"
+import * as Administration from "./Administration.ts"
+import { type CallCounters, memberStatuses, metricsOf, statusOf } from "./NodeStatus.ts"
+import type { RaftNode } from "./RaftNode.ts"
+import {
+  type Checked,
+  deleteCommand,
+  deleteRangeCommand,
+  demandOf,
+  keyOf,
+  type Page,
+  pageOf,
+  type ReadDemand,
+  setCommand,
+  setManyCommand,
+  timeoutOf
+} from "./Requests.ts"
+
+/** A page of a list ends when its keys and values weigh this much. */
+const pageBytes = 4 * 1024 * 1024
+/** What a caller is told to wait when a bounded queue is full. */
+const retryAfterMs = 100
+
+class Calls {
+  readonly counters: CallCounters = { proposals: 0, proposalsFailed: 0, reads: 0, overloaded: 0 }
+  private readonly node: RaftNode
+  private writes = 0
+  private writeBytes = 0
+  private reads = 0
+
+  constructor(node: RaftNode) {
+    this.node = node
+  }
+
+  private now(): number {
+    return this.node.state.parts.clock()
+  }
+
+  /** Proposes a command and waits for its outcome. */
+  write<A>(
+    command: Checked<Command>,
+    timeout: Checked<number>,
+    resultOf: (outcome: Outcome) => Exit.Exit<A, WriteError>
+  ): Effect.Effect<A, WriteError> {
+    return Effect.callback<A, WriteError>((resume) => {
+      if (command instanceof InvalidRequest) return resume(Exit.fail(command))
+      if (timeout instanceof InvalidRequest) return resume(Exit.fail(timeout))
+      const refusal = this.refuseWrite()
+      if (refusal !== null) return resume(Exit.fail(refusal))
+      const record = encodeCommand(command)
+      if (record.length > maxCommandBytes) {
+        const message = `a command has at most ${maxCommandBytes} bytes`
+        return resume(Exit.fail(new InvalidRequest({ message, tooLarge: true })))
+      }
+      this.writes++
+      this.writeBytes += record.length
+      this.counters.proposals++
+      const settle = (settlement: WriteSettlement) => {
+        this.writes--
+        this.writeBytes -= record.length
+        const exit = settlement._tag === "Applied" ? resultOf(settlement.outcome) : Exit.fail(failureOf(settlement))
+        if (Exit.isFailure(exit)) this.counters.proposalsFailed++
+        resume(exit)
+      }
+      const write = pendingWrite({ record, deadline: this.now() + timeout, origin: null, hops: 0, settle })
+      this.node.offer({ _tag: "Propose", write })
+      this.node.watchDeadlines()
+    })
+  }
+
+  /** Waits until this node's state may serve a read, then looks at it. */
+  read<A, E>(
+    demand: Checked<ReadDemand>,
+    timeout: Checked<number>,
+    look: (consistency: Consistency) => Exit.Exit<A, E>
+  ): Effect.Effect<A, E | ReadError> {
+    return Effect.callback<A, E | ReadError>((resume) => {
+      if (demand instanceof InvalidRequest) return resume(Exit.fail(demand))
+      if (timeout instanceof InvalidRequest) return resume(Exit.fail(timeout))
+      const refusal = this.refuseRead()
+      if (refusal !== null) return resume(Exit.fail(refusal))
+      this.counters.reads++
+      const { state } = this.node
+      const stale = demand.consistency === "stale"
+      if (stale && demand.minRevision <= state.machine.revision) return resume(this.lookNow(() => look("stale")))
+      this.reads++
+      const read: PendingRead = {
+        deadline: this.now() + timeout,
+        minRevision: demand.minRevision,
+        readIndex: null,
+        settled: false,
+        local: stale,
+        settle: (settlement: ReadSettlement) => {
+          this.reads--
+          resume(
+            settlement === null
+              ? this.lookNow(() => look(stale ? "stale" : "linearizable"))
+              : Exit.fail(settlement)
+          )
+        }
+      }
+      this.node.offer({ _tag: "Read", read })
+      this.node.watchDeadlines()
+    })
+  }
+
+  private lookNow<A, E>(look: () => Exit.Exit<A, E>): Effect.Effect<A, E | StorageFailed> {
+    return Effect.flatten(Effect.try({
+      try: look,
+      catch: (cause) => {
+        const failure = cause instanceof StorageFailed
+          ? cause
+          : new StorageFailed({ message: "the stored state could not be read", cause })
+        this.node.fail(failure)
+        return failure
+      }
+    }))
+  }
+
+  private refuseWrite(): Overloaded | Shutdown | StorageFailed | null {
+    const refusal = this.refusal()
+    if (refusal !== null) return refusal
+    const { pendingBytes, pendingWrites } = this.node.state.parts.limits
+    return this.writes >= pendingWrites || this.writeBytes >= pendingBytes ? this.overloaded("writes") : null
+  }
+
+  private refuseRead(): Overloaded | Shutdown | StorageFailed | null {
+    return this.refusal() ??
+      (this.reads >= this.node.state.parts.limits.pendingReads ? this.overloaded("reads") : null)
+  }
+
+  private refusal(): Shutdown | StorageFailed | null {
+    return this.node.refusal() ?? (this.node.isClosing() ? new Shutdown() : null)
+  }
+
+  private overloaded(what: string): Overloaded {
+    this.counters.overloaded++
+    return new Overloaded({ message: `this node has too many ${what} under way`, retryAfterMs })
+  }
+}
+
+const failureOf = (settlement: Exclude<WriteSettlement, { readonly _tag: "Applied" }>): WriteError =>
+  settlement._tag === "Failed"
+    ? settlement.error
+    : new StorageFailed({ message: "a write of this node was answered like a forwarded one" })
+
+const refusedOutcome = (outcome: Outcome): Exit.Exit<never, WriteError> => {
+  switch (outcome._tag) {
+    case "CompareFailed":
+      return Exit.fail(new CompareFailed({ current: outcome.current, revision: outcome.revision }))
+    case "TooManyEntries":
+      return Exit.fail(
+        new InvalidRequest({ message: `more than ${outcome.limit} entries are in the range; nothing was deleted` })
+      )
+    default:
+      return Exit.die(new Error(`a ${outcome._tag} answered another command`))
+  }
+}
+
+/** Copies a value, so that what a caller does with it changes neither the log nor the state. */
+const owned = (entry: Entry): Entry => ({ ...entry, value: entry.value.slice() })
+
+/** Makes the service of a running node. */
+export const make = (node: RaftNode): DistKv["Service"] => {
+  const calls = new Calls(node)
+  const { state } = node
+  const { valueBytes } = state.parts.limits
+  const alive = <A>(look: () => A): Effect.Effect<A, Shutdown> =>
+    Effect.suspend(() => {
+      const refusal = node.refusal()
+      return refusal?._tag === "Shutdown" ? Effect.fail(refusal) : Effect.succeed(look())
+    })
+
+  return {
+    get: (key, options) => {
+      const checked = keyOf(key)
+      if (checked instanceof InvalidRequest) return Effect.fail(checked)
+      return calls.read(demandOf(options), timeoutOf(options), (consistency) => lookUp(node, checked, consistency))
+    },
+    set: (key, value, options) =>
+      calls.write<SetResult>(setCommand(key, value, options, valueBytes), timeoutOf(options), (outcome) => {
+        if (outcome._tag !== "Put") return refusedOutcome(outcome)
+        const { created, previous, revision } = outcome
+        return Exit.succeed(
+          options?.previous === true
+            ? { revision, created, previous: previous === null ? null : owned(previous) }
+            : { revision, created }
+        )
+      }),
+    setMany: (entries, options) =>
+      calls.write(setManyCommand(entries, valueBytes), timeoutOf(options), (outcome) =>
+        outcome._tag === "Done" ? Exit.succeed({ revision: outcome.revision }) : refusedOutcome(outcome)),
+    delete: (key, options) =>
+      calls.write<DeleteResult>(deleteCommand(key, options), timeoutOf(options), (outcome) =>
+        outcome._tag === "Deleted"
+          ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
+          : refusedOutcome(outcome)),
+    deleteRange: (options) =>
+      calls.write<DeleteRangeResult>(deleteRangeCommand(options), timeoutOf(options), (outcome) =>
+        outcome._tag === "Deleted"
+          ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted })
+          : refusedOutcome(outcome)),
+    list: (options) => {
+      const page = pageOf(options)
+      if (page instanceof InvalidRequest) return Effect.fail(page)
+      return calls.read(demandOf(options), timeoutOf(options), (consistency) => listPage(node, page, consistency))
+    },
+    status: alive(() => statusOf(state, node.address, node.refusal() !== null, node.isClosing())),
+    metrics: alive(() => metricsOf(state, node.committer, node.checkpointer, calls.counters)),
+    join: (address, options) => Administration.join(node, address, options),
+    members: {
+      list: alive(() => memberStatuses(state)),
+      add: (member, options) => Administration.addMember(node, member, options)
+    },
+    transferLeadership: (to, options) => Administration.transfer(node, to, options),
+    stopped: node.stopped
+  }
+}
+
+const lookUp = (node: RaftNode, key: Key, consistency: Consistency): Exit.Exit<ReadEntry, KeyNotFound> => {
+  const { machine } = node.state
+  const entry = machine.get(key)
+  return entry === undefined
+    ? Exit.fail(new KeyNotFound({ key, revision: machine.revision }))
+    : Exit.succeed({ ...owned(entry), revision: machine.revision, consistency })
+}
+
+const listPage = (node: RaftNode, page: Page, consistency: Consistency): Exit.Exit<ListResult> => {
+  const { machine } = node.state
+  const entries: Array<Entry> = []
+  let bytes = 0
+  let more = false
+  for (const entry of machine.scan(narrowed(page))) {
+    if (entry.key === page.after) continue
+    const weight = entry.key.length + (page.keysOnly ? 0 : entry.value.length)
+    if (entries.length === page.limit || (entries.length > 0 && bytes + weight > pageBytes)) {
+      more = true
+      break
+    }
+    bytes += weight
+    entries.push(page.keysOnly ? { ...entry, value: new Uint8Array(0) } : owned(entry))
+  }
+  return Exit.succeed({ entries, more, revision: machine.revision, consistency })
+}
+
+/** Begins a scan where the page before ended; `after` itself is skipped. */
+const narrowed = ({ after, scan }: Page): Page["scan"] => {
+  if (after === null) return scan
+  if (scan.reverse) return scan.to === null || compareKeys(after, scan.to) < 0 ? { ...scan, to: after } : scan
+  return scan.from === null || compareKeys(after, scan.from) > 0 ? { ...scan, from: after } : scan
+}

@@ -1,0 +1,206 @@
+/** How a node that does not lead serves its callers: it passes on what needs the leader, and takes the answers. */
+import { NoLeader, OutcomeUnknown } from "../DistKvError.ts"
+import type { NodeId } from "../domain/Identity.ts"
+import type { AdminResult, Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
+import type { Administer } from "../state/NodeMessage.ts"
+import type { NodeState } from "./NodeState.ts"
+import type { PendingWrite } from "../state/PendingWrites.ts"
+import { pendingWrite } from "../state/PendingWrites.ts"
+
+/** A request crosses at most this many links on its way to the leader. */
+export const maxHops = 2
+
+/** Sends parked writes and waiting reads to the leader, if there is one. */
+export const passOn = (node: NodeState): void => {
+  const { leader } = node
+  if (leader === null || leader === node.id) return
+  if (node.reads.wantsQuestion) askReadIndex(node, leader)
+  if (node.writes.parkedCount > 0) {
+    for (const write of node.writes.takeParked()) {
+      if (write.phase === "Parked") forward(node, leader, write)
+    }
+  }
+  if (node.waitingAdmin.length > 0) {
+    for (const request of node.waitingAdmin.splice(0)) passOnAdmin(node, leader, request)
+  }
+}
+
+const forward = (node: NodeState, leader: NodeId, write: PendingWrite): void => {
+  if (write.hops >= maxHops) return node.writes.settle(write, { _tag: "NotLeader" })
+  const id = node.nextRequestId()
+  const sent = node.send(leader, {
+    _tag: "ForwardRequest",
+    run: node.run,
+    id,
+    leaderTerm: node.term,
+    hops: write.hops + 1,
+    remainingMs: Math.max(1, Math.ceil(write.deadline - node.now)),
+    record: write.record
+  })
+  if (!sent) return node.writes.park(write)
+  node.counters.forwarded++
+  node.writes.forward(write, id)
+}
+
+const askReadIndex = (node: NodeState, leader: NodeId): void => {
+  const id = node.nextRequestId()
+  const remainingMs = node.parts.electionTimeout
+  const sent = node.send(leader, { _tag: "ReadIndexRequest", id, term: node.term, remainingMs })
+  if (sent) node.reads.ask(id, node.now)
+}
+
+const passOnAdmin = (node: NodeState, leader: NodeId, request: Administer): void => {
+  if (request.hops >= maxHops) return request.done({ _tag: "NotLeader" })
+  const id = node.nextRequestId()
+  const sent = node.send(leader, {
+    _tag: "AdminRequest",
+    id,
+    hops: request.hops + 1,
+    remainingMs: Math.max(1, Math.ceil(request.deadline - node.now)),
+    command: request.command
+  })
+  if (sent) node.passedOn.set(id, request)
+  else node.waitingAdmin.push(request)
+}
+
+/** Takes a leader's answer to something this node passed on; every role does. */
+export const takeAnswer = (
+  node: NodeState,
+  from: NodeId,
+  message: PeerMessageOf<"ForwardReply"> | PeerMessageOf<"ReadIndexReply"> | PeerMessageOf<"AdminReply">
+): void => {
+  switch (message._tag) {
+    case "ForwardReply":
+      return takeForwardReply(node, from, message)
+    case "ReadIndexReply":
+      if (message.index === null) distrust(node, from)
+      return node.reads.answered(message.id, message.index)
+    case "AdminReply": {
+      const request = node.passedOn.get(message.id)
+      if (request === undefined) return
+      node.passedOn.delete(message.id)
+      if (message.result._tag !== "NotLeader") return request.done(message.result)
+      distrust(node, from)
+      node.waitingAdmin.push(request)
+    }
+  }
+}
+
+const takeForwardReply = (node: NodeState, from: NodeId, { id, result }: PeerMessageOf<"ForwardReply">): void => {
+  const write = node.writes.takeForwarded(id)
+  if (write === undefined || write.phase === "Settled") return
+  switch (result._tag) {
+    case "Applied":
+      return node.writes.answer(write, result.index, result.outcome, node.machine.applied)
+    case "NotLeader":
+      distrust(node, from)
+      return node.writes.park(write)
+    case "Refused":
+      return node.writes.settle(write, { _tag: "Failed", error: asWriteError(result.error) })
+    case "Unknown":
+      return node.writes.settle(write, {
+        _tag: "Failed",
+        error: new OutcomeUnknown({ message: "the leader cannot say what became of the write" })
+      })
+  }
+}
+
+/** Who says that it does not lead is asked no more until it is heard of as leader again. */
+const distrust = (node: NodeState, from: NodeId): void => {
+  if (node.leader === from) node.setLeader(null)
+}
+
+const asWriteError = (error: Extract<PeerMessageOf<"ForwardReply">["result"], { _tag: "Refused" }>["error"]) => {
+  switch (error._tag) {
+    case "InvalidRequest":
+    case "Overloaded":
+    case "StorageFull":
+    case "Shutdown":
+    case "DeadlineExceeded":
+    case "NoLeader":
+      return error
+    default:
+      // Whatever else a peer calls a refusal, it does not prove that the write took no effect.
+      return new OutcomeUnknown({ message: error.message })
+  }
+}
+
+/** Answers a forwarded write that came to a node which does not lead. */
+export const refuseForward = (node: NodeState, from: NodeId, request: PeerMessageOf<"ForwardRequest">): void => {
+  if (!node.forwardFilter.accept(from, request.run, request.id)) return
+  // Of leaderships before this start nothing is remembered: an earlier copy of the request may have been logged.
+  const result = request.leaderTerm <= node.bootTerm ? { _tag: "Unknown" as const } : { _tag: "NotLeader" as const }
+  node.send(from, { _tag: "ForwardReply", id: request.id, result })
+}
+
+/** A forwarded write as a pending one, whose settlement goes back to the node that forwarded it. */
+export const forwardedWrite = (
+  node: NodeState,
+  from: NodeId,
+  request: PeerMessageOf<"ForwardRequest">
+): PendingWrite => {
+  const { id } = request
+  return pendingWrite({
+    record: request.record,
+    deadline: node.now + request.remainingMs,
+    origin: { from, id },
+    hops: request.hops,
+    settle: (settlement) => {
+      const result = settlement._tag === "Failed"
+        ? settlement.error._tag === "OutcomeUnknown"
+          ? { _tag: "Unknown" as const }
+          : { _tag: "Refused" as const, error: settlement.error }
+        : settlement
+      node.send(from, { _tag: "ForwardReply", id, result })
+    }
+  })
+}
+
+/** A peer's administrative request, whose result goes back to it. */
+export const peerRequest = (
+  node: NodeState,
+  { from }: Envelope,
+  request: PeerMessageOf<"AdminRequest">
+): Administer => ({
+  _tag: "Administer",
+  command: request.command,
+  deadline: node.now + request.remainingMs,
+  hops: request.hops,
+  done: (result: AdminResult) => {
+    node.send(from, { _tag: "AdminReply", id: request.id, result })
+    node.parts.transport.flush()
+  }
+})
+
+/** Settles whatever has reached its deadline, and gives up a question that was not answered in time. */
+export const sweep = (node: NodeState): void => {
+  const leaderless = node.leader === null
+  node.writes.expire(node.now, leaderless)
+  node.reads.expire(node.now, leaderless)
+  node.reads.abandon(node.now - node.parts.electionTimeout / 2)
+  const waiting = node.waitingAdmin
+  for (let i = waiting.length - 1; i >= 0; i--) {
+    if (waiting[i]!.deadline > node.now) continue
+    waiting[i]!.done({
+      _tag: "Failed",
+      error: new NoLeader({ message: "no leader was found within the deadline; nothing was changed" })
+    })
+    waiting.splice(i, 1)
+  }
+  for (let i = node.transfers.length - 1; i >= 0; i--) {
+    if (node.transfers[i]!.deadline > node.now) continue
+    const [transfer] = node.transfers.splice(i, 1)
+    transfer!.done({
+      _tag: "Failed",
+      error: new OutcomeUnknown({ message: "leadership was handed over, but no successor was heard of in time" })
+    })
+  }
+  for (const [id, request] of node.passedOn) {
+    if (request.deadline > node.now) continue
+    node.passedOn.delete(id)
+    request.done({
+      _tag: "Failed",
+      error: new OutcomeUnknown({ message: "the leader did not answer within the deadline; look at the members" })
+    })
+  }
+}

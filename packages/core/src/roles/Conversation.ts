@@ -1,0 +1,107 @@
+/** How a node deals with its peers whatever role it plays: whom it listens to, and how it votes. */
+import type { NodeId } from "../domain/Identity.ts"
+import { findMember } from "../domain/Membership.ts"
+import type { Envelope, PeerMessage, PeerMessageOf } from "../domain/PeerMessage.ts"
+import type { Term } from "../domain/Position.ts"
+import { answerBallot } from "../rules/Election.ts"
+import type { NodeState } from "./NodeState.ts"
+
+/**
+ * Whether a message may change this node's state.
+ *
+ * A member's must come with its key and incarnation, and from its cluster. From others only a request to join counts,
+ * and from a sender of this cluster what a lagging node needs to learn that the sender is a member by now (thesis §4.1:
+ * servers listen to leaders and candidates that their own membership does not have). A node that belongs to no cluster
+ * listens to every sender that its transport trusts.
+ */
+export const mayListen = (node: NodeState, envelope: Envelope): boolean => {
+  const { clusterId, from, incarnation, message, publicKey } = envelope
+  if (from === node.id) return false
+  if (node.clusterId !== null && clusterId !== null && clusterId !== node.clusterId) return false
+  const { members, tombstones } = node.membership
+  if (tombstones.some((gone) => gone.id === from || gone.publicKey === publicKey)) return false
+  const member = findMember(node.membership, from)
+  if (member !== undefined) {
+    return member.publicKey === publicKey && (member.incarnation === null || member.incarnation === incarnation)
+  }
+  if (members.some((other) => other.publicKey === publicKey)) return false
+  if (message._tag === "AdminRequest") return isOwnJoin(message, envelope)
+  if (node.clusterId === null) return clusterId !== null
+  return clusterId === node.clusterId && (message._tag === "AppendRequest" || message._tag === "VoteRequest")
+}
+
+const isOwnJoin = ({ command }: PeerMessageOf<"AdminRequest">, { from, incarnation, publicKey }: Envelope): boolean =>
+  command._tag === "Join" && command.id === from && command.publicKey === publicKey && command.incarnation === incarnation
+
+/** The term that a message tells of and that its receiver enters at once, or null; votes asked for are weighed first. */
+export const higherTerm = (node: NodeState, message: PeerMessage): Term | null => {
+  switch (message._tag) {
+    case "AppendRequest":
+    case "AppendReply":
+    case "TimeoutNow":
+    case "LinkReport":
+      return message.term > node.term ? message.term : null
+    case "VoteReply":
+      // A granted pre-vote names the term that was asked about, which nobody has entered.
+      return message.term > node.term && !(message.preVote && message.granted) ? message.term : null
+    default:
+      return null
+  }
+}
+
+/**
+ * Answers a request for a vote or pre-vote (§5.2, thesis §4.2.3, §9.6). Returns false when the request makes this node
+ * a follower of a higher term, which then answers it.
+ */
+export const answerVote = (node: NodeState, from: NodeId, request: PeerMessageOf<"VoteRequest">): boolean => {
+  const answer = answerBallot(
+    {
+      term: node.term,
+      votedFor: node.votedFor,
+      lastLog: node.log.lastId,
+      hasFreshLeader: node.role === "Leader" || node.hasFreshLeader
+    },
+    { ...request, candidate: from }
+  )
+  if (answer === "ignore") return true
+  if (!request.preVote && request.term > node.term) {
+    node.raiseTerm(request.term)
+    if (node.role !== "Follower") {
+      node.become("Follower", true)
+      return false
+    }
+  }
+  const granted = answer === "grant"
+  if (granted && request.preVote) {
+    node.send(from, { _tag: "VoteReply", term: request.term, preVote: true, granted: true })
+    return true
+  }
+  if (granted) {
+    node.vote(from)
+    node.resetElectionDeadline()
+  }
+  const { preVote } = request
+  const { term } = node
+  node.whenDurable(() => {
+    node.send(
+      from,
+      { _tag: "VoteReply", term, preVote, granted },
+      { term, votedFor: granted ? from : null, index: zero }
+    )
+  })
+  return true
+}
+
+const zero = 0 as PeerMessageOf<"VoteRequest">["lastLog"]["index"]
+
+/** Tells a leader of an older term that it is deposed. */
+export const refuseStale = (node: NodeState, from: NodeId, request: PeerMessageOf<"AppendRequest">): void => {
+  const { term } = node
+  node.whenDurable(() =>
+    node.send(
+      from,
+      { _tag: "AppendReply", term, matched: false, index: request.previous.index, hint: node.log.lastId, round: 0 },
+      { term, votedFor: null, index: zero }
+    )
+  )
+}

@@ -1,0 +1,240 @@
+/**
+ * Follows at most one leader in a term (§5.2, §5.3): takes its entries, acknowledges what is durable, votes, and
+ * campaigns when it has not heard from a leader for an election time-out. A learner, or a node that belongs to no
+ * cluster yet, follows the same way but never campaigns.
+ *
+ * Invariant: an acknowledgement names only what is durable here and known to equal the leader's log; an empty or
+ * repeated append is acknowledged no differently.
+ */
+import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
+import type { LogId, LogIndex } from "../domain/Position.ts"
+import { logStart } from "../domain/Position.ts"
+import { matchAppend } from "../rules/LogMatching.ts"
+import { NoLeader } from "../DistKvError.ts"
+import { passOn, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
+import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
+import type { NodeMessage } from "../state/NodeMessage.ts"
+import type { NodeState } from "./NodeState.ts"
+
+export class Follower {
+  private readonly node: NodeState
+  /** The highest index up to which this log is known to equal the leader's. */
+  private matched = 0 as LogIndex
+  /** The highest of the leader's rounds of contact heard of. */
+  private round = 0
+  private owesReply = false
+  private rejection: { readonly index: LogIndex; readonly hint: LogId } | null = null
+  /** The index acknowledged last. */
+  private acknowledged = 0 as LogIndex
+  private reportAt = 0
+  /** Election time-outs let pass because the disk reserve is reached. */
+  private deferred = 0
+
+  constructor(node: NodeState) {
+    this.node = node
+  }
+
+  step(message: NodeMessage): void {
+    const { node } = this
+    switch (message._tag) {
+      case "Peer":
+        if (mayListen(node, message.envelope)) this.receive(message.envelope)
+        return
+      case "Persisted":
+        return node.persisted(message)
+      case "ElectionDue":
+        return this.electionDue()
+      case "Propose":
+        node.writes.admit(message.write)
+        return node.writes.park(message.write)
+      case "Read":
+        node.reads.admit(message.read)
+        return node.reads.wait(message.read)
+      case "Administer":
+        node.waitingAdmin.push(message)
+        return
+      case "EntriesRead":
+        if (message.to === null) node.applyRead(message.entries)
+        return
+      case "SweepDue":
+        return sweep(node)
+      case "ApplyMore":
+        return node.applyMore()
+      case "Adopted":
+        node.clusterId = message.clusterId
+        node.adopting = false
+        return
+      case "SpaceChanged":
+        node.diskFull = message.full
+        node.spaceLeft = message.bytes
+        return
+      case "Close":
+        node.closing = true
+        return message.done()
+      case "HeartbeatDue":
+        return
+    }
+  }
+
+  /** Ends a turn: answers the leader once, and passes on what needs it. */
+  flush(): void {
+    this.acknowledge()
+    passOn(this.node)
+    this.node.endTurn()
+  }
+
+  private receive(envelope: Envelope): void {
+    const { node } = this
+    const { from, message } = envelope
+    if (node.clusterId === null) return this.receiveOutside(envelope)
+    const higher = higherTerm(node, message)
+    if (higher !== null) {
+      node.raiseTerm(higher)
+      this.forget()
+    }
+    switch (message._tag) {
+      case "VoteRequest": {
+        const { term } = node
+        answerVote(node, from, message)
+        if (node.term !== term) this.forget()
+        return
+      }
+      case "AppendRequest":
+        return message.term < node.term ? refuseStale(node, from, message) : this.append(envelope, message)
+      case "TimeoutNow":
+        return this.timeoutNow(envelope, message)
+      case "ForwardRequest":
+        return refuseForward(node, from, message)
+      case "ReadIndexRequest":
+        node.send(from, { _tag: "ReadIndexReply", id: message.id, index: null })
+        return
+      case "AdminRequest":
+        node.waitingAdmin.push(peerRequest(node, envelope, message))
+        return
+      case "ForwardReply":
+      case "ReadIndexReply":
+      case "AdminReply":
+        return takeAnswer(node, from, message)
+      case "VoteReply":
+      case "AppendReply":
+      case "LinkReport":
+        return
+    }
+  }
+
+  /** What was known of a leader's log belongs to its term. */
+  private forget(): void {
+    this.matched = 0 as LogIndex
+    this.round = 0
+    this.owesReply = false
+    this.rejection = null
+    this.acknowledged = 0 as LogIndex
+    this.reportAt = 0
+  }
+
+  private append(envelope: Envelope, request: PeerMessageOf<"AppendRequest">): void {
+    const { node } = this
+    // Two leaders in one term cannot be; whoever was heard first in it stays.
+    if (node.leader !== null && node.leader !== envelope.from) return
+    node.setLeader(envelope.from)
+    node.leaderContactAt = node.now
+    node.resetElectionDeadline()
+    this.owesReply = true
+    if (request.round > this.round) this.round = request.round
+    const { entries, previous } = request
+    const match = matchAppend(node.log, previous, entries)
+    if (match._tag === "Rejected") {
+      this.rejection = { index: previous.index, hint: match.hint }
+      return
+    }
+    if (match.truncate) node.truncateFrom(entries[match.skip]!.index)
+    for (let i = match.skip; i < entries.length; i++) node.append(entries[i]!)
+    if (match.skip < entries.length) node.observeAppended(match.skip === 0 ? entries : entries.slice(match.skip))
+    if (match.end > this.matched) this.matched = match.end
+    // What lies beyond this append was not compared with the leader's log (§5.3).
+    node.commitTo(Math.min(request.committed, match.end) as LogIndex)
+  }
+
+  /** While this node belongs to no cluster it takes the first cluster id that a leader tells it, and nothing else. */
+  private receiveOutside({ clusterId, from, message }: Envelope): void {
+    const { node } = this
+    switch (message._tag) {
+      case "AppendRequest":
+        if (node.adopting || clusterId === null) return
+        node.adopting = true
+        return node.parts.adopt(clusterId)
+      case "AdminRequest": {
+        const error = new NoLeader({ message: `${node.id} belongs to no cluster yet` })
+        node.send(from, { _tag: "AdminReply", id: message.id, result: { _tag: "Failed", error } })
+        return
+      }
+      case "ForwardReply":
+      case "ReadIndexReply":
+      case "AdminReply":
+        return takeAnswer(node, from, message)
+      default:
+        return
+    }
+  }
+
+  /** One reply for everything received in a turn, and one more when more of it has become durable. */
+  private acknowledge(): void {
+    const { node } = this
+    if (node.leader === null || node.leader === node.id || !node.hardStateIsDurable) return
+    const claim = { term: node.term, votedFor: null, index: 0 as LogIndex }
+    if (this.rejection !== null) {
+      const { hint, index } = this.rejection
+      this.rejection = null
+      this.owesReply = false
+      node.send(node.leader, { _tag: "AppendReply", term: node.term, matched: false, index, hint, round: this.round }, claim)
+      return
+    }
+    const durable = Math.min(this.matched, node.durable.index) as LogIndex
+    if (!this.owesReply && durable <= this.acknowledged) return
+    this.owesReply = false
+    this.acknowledged = durable
+    node.send(
+      node.leader,
+      { _tag: "AppendReply", term: node.term, matched: true, index: durable, hint: logStart, round: this.round },
+      { ...claim, index: durable }
+    )
+    this.reportLinks()
+  }
+
+  /** Says which members this node reaches; a leader promotes nobody whom a live voter does not. */
+  private reportLinks(): void {
+    const { node } = this
+    if (node.leader === null || node.now < this.reportAt) return
+    this.reportAt = node.now + node.parts.electionTimeout / 2
+    node.send(node.leader, {
+      _tag: "LinkReport",
+      term: node.term,
+      links: node.parts.transport.links(),
+      version: node.parts.version,
+      full: node.diskFull
+    })
+  }
+
+  private timeoutNow({ from }: Envelope, { term }: PeerMessageOf<"TimeoutNow">): void {
+    const { node } = this
+    if (term !== node.term || from !== node.leader || !node.isVoter || node.closing) return
+    node.campaignByTransfer = true
+    node.become("Candidate")
+  }
+
+  private electionDue(): void {
+    const { node } = this
+    if (node.now < node.electionDeadline) return
+    node.resetElectionDeadline()
+    if (!node.isVoter || node.closing || this.diskIsStuck()) return
+    // With the disk reserve reached another should lead, but a leader that can only delete is better than none.
+    if (node.diskFull && ++this.deferred < 4) return
+    node.become("Candidate")
+  }
+
+  /** A node whose disk does not answer would make a leader that cannot acknowledge anything. */
+  private diskIsStuck(): boolean {
+    const since = this.node.parts.commitBusySince()
+    return since !== null && this.node.now - since > this.node.parts.electionTimeout
+  }
+}

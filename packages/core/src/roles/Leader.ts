@@ -1,0 +1,314 @@
+/**
+ * Leads for one term: the only node in it that adds entries (§5.2, §5.3). Begins with an entry of its own term, without
+ * which it could neither commit what it inherited (§5.4.2) nor serve reads (thesis §6.4), and ends when it sees a higher
+ * term, or has not heard from a quorum for an election time-out (check-quorum).
+ *
+ * Invariant: it adds entries only at the end of its log and only with its own term.
+ */
+import { InvalidRequest, Overloaded, StorageFull } from "../DistKvError.ts"
+import { encodeCommand, isProposable } from "../domain/CommandCodec.ts"
+import { stamp } from "../domain/RecordCodec.ts"
+import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
+import type { Command } from "../domain/Command.ts"
+import type { NodeId } from "../domain/Identity.ts"
+import { findMember } from "../domain/Membership.ts"
+import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
+import type { LogIndex } from "../domain/Position.ts"
+import { commitIndex } from "../rules/Commitment.ts"
+import { historyToCut } from "../rules/History.ts"
+import { isQuorum } from "../rules/Quorum.ts"
+import { ReadQueue } from "../rules/ReadIndex.ts"
+import { forwardedWrite, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
+import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
+import { Changes } from "./Changes.ts"
+import { Handover } from "./Handover.ts"
+import type { Administer, NodeMessage } from "../state/NodeMessage.ts"
+import type { NodeState } from "./NodeState.ts"
+import type { LeaderRead } from "../state/PendingReads.ts"
+import type { PendingWrite } from "../state/PendingWrites.ts"
+import { Replication } from "./Replication.ts"
+
+export class Leader {
+  private readonly node: NodeState
+  private readonly replication: Replication
+  private readonly changes: Changes
+  private readonly handover: Handover
+  private readonly reads = new ReadQueue<LeaderRead>()
+  private readonly firstIndex: LogIndex
+  private fresh: Array<LogEntry> = []
+  private uncommittedBytes = 0
+  private cutIndex = 0 as LogIndex
+  private lastBeatAt: number
+  /** After a pause the quorum gets until then to be heard of again. */
+  private graceUntil = 0
+
+  constructor(node: NodeState, readForPeer: (id: NodeId, from: LogIndex) => void) {
+    this.node = node
+    node.setLeader(node.id)
+    this.lastBeatAt = node.now
+    this.replication = new Replication(node, readForPeer)
+    this.changes = new Changes(node, this.replication, (membership) => this.add({ _tag: "Configure", membership }))
+    this.handover = new Handover(node, this.replication)
+    node.progress = this.replication.progress
+    node.leadership = {
+      isLive: (id) => this.replication.isLive(id, 2 * node.parts.electionTimeout),
+      knows: (id) => this.knows(id)
+    }
+    this.firstIndex = this.add({ _tag: "NoOp" })
+    this.replication.beginRound()
+    for (const read of node.reads.takeWaiting()) this.reads.add(read)
+    for (const request of node.waitingAdmin.splice(0)) this.administer(request)
+    this.takeParked()
+  }
+
+  step(message: NodeMessage): void {
+    const { node } = this
+    switch (message._tag) {
+      case "Peer":
+        if (mayListen(node, message.envelope)) this.receive(message.envelope)
+        return
+      case "Persisted":
+        return node.persisted(message)
+      case "HeartbeatDue":
+        return this.beat()
+      case "Propose":
+        node.writes.admit(message.write)
+        return this.propose(message.write)
+      case "Read":
+        node.reads.admit(message.read)
+        return message.read.local ? node.reads.wait(message.read) : this.reads.add(message.read)
+      case "Administer":
+        return this.administer(message)
+      case "EntriesRead":
+        return message.to === null
+          ? node.applyRead(message.entries)
+          : this.replication.entriesRead(message.to, message.entries)
+      case "SweepDue":
+        return sweep(node)
+      case "ApplyMore":
+        return node.applyMore()
+      case "SpaceChanged":
+        node.diskFull = message.full
+        node.spaceLeft = message.bytes
+        return
+      case "Close":
+        node.closing = true
+        return this.handover.close(message.done)
+      case "ElectionDue":
+      case "Adopted":
+        return
+    }
+  }
+
+  /** Ends a turn: new entries go to the peers and to the own disk at the same time. */
+  flush(): void {
+    const { node } = this
+    if (this.fresh.length > 0) {
+      node.observeAppended(this.fresh)
+      this.fresh = []
+    }
+    this.advanceCommit()
+    this.changes.advance(this.isSettled)
+    if (this.reads.wantsRound && this.isSettled) this.reads.begin(this.replication.beginRound(), node.commit)
+    this.replication.flush()
+    this.confirmReads()
+    this.handover.advance()
+    if (this.fresh.length > 0) {
+      node.observeAppended(this.fresh)
+      this.fresh = []
+    }
+    node.endTurn()
+  }
+
+  /** This node leads no more; what waits for it waits for the next leader. */
+  end(): void {
+    const { node } = this
+    node.progress = null
+    node.leadership = null
+    if (node.leader === node.id) node.setLeader(null)
+    for (const read of this.reads.drain()) {
+      if ("from" in read) node.send(read.from, { _tag: "ReadIndexReply", id: read.id, index: null })
+      else node.reads.wait(read)
+    }
+    this.changes.end()
+    this.handover.end()
+    node.resetElectionDeadline()
+  }
+
+  /** Whether an entry of this term is committed. */
+  private get isSettled(): boolean {
+    return this.node.commit >= this.firstIndex
+  }
+
+  private receive(envelope: Envelope): void {
+    const { node } = this
+    const { from, incarnation, message } = envelope
+    const term = higherTerm(node, message)
+    if (term !== null) {
+      node.raiseTerm(term)
+      return node.become("Follower", true)
+    }
+    switch (message._tag) {
+      case "VoteRequest":
+        answerVote(node, from, message)
+        return
+      case "AppendRequest":
+        // One of this very term cannot be: nobody else was elected in it (§5.2).
+        if (message.term < node.term) refuseStale(node, from, message)
+        return
+      case "AppendReply":
+        if (message.term !== node.term) return
+        if (findMember(node.membership, from)?.incarnation === null) this.changes.met(from, incarnation)
+        return this.replication.receive(from, message)
+      case "LinkReport":
+        if (message.term === node.term) this.changes.reports.set(from, message)
+        return
+      case "ForwardRequest":
+        return this.forwarded(from, message)
+      case "ReadIndexRequest":
+        return this.reads.add({ from, id: message.id })
+      case "AdminRequest":
+        return this.administer(peerRequest(node, envelope, message))
+      case "ForwardReply":
+      case "ReadIndexReply":
+      case "AdminReply":
+        return takeAnswer(node, from, message)
+      case "VoteReply":
+      case "TimeoutNow":
+        return
+    }
+  }
+
+  private forwarded(from: NodeId, request: PeerMessageOf<"ForwardRequest">): void {
+    const { node } = this
+    if (request.leaderTerm !== node.term) return refuseForward(node, from, request)
+    if (!node.forwardFilter.accept(from, request.run, request.id)) return
+    const write = forwardedWrite(node, from, request)
+    node.writes.admit(write)
+    if (!isProposable(request.record, node.parts.limits.valueBytes)) {
+      const error = new InvalidRequest({ message: "the forwarded record is no well-formed command" })
+      return node.writes.settle(write, { _tag: "Failed", error })
+    }
+    if (node.writes.count > 2 * node.parts.limits.pendingWrites) return this.overloaded(write)
+    this.propose(write)
+  }
+
+  private propose(write: PendingWrite): void {
+    const { node } = this
+    if (this.handover.isUnderWay || node.closing) return node.writes.park(write)
+    const kind = write.record[5]
+    if (node.diskFull && kind !== commandKind.Delete && kind !== commandKind.DeleteRange) {
+      const message = "the disk reserve is reached; only deletes are taken until there is space again"
+      return node.writes.settle(write, { _tag: "Failed", error: new StorageFull({ message }) })
+    }
+    if (this.uncommittedBytes + write.record.length > node.parts.limits.uncommittedBytes) return this.overloaded(write)
+    const entry = stamp(write.record, node.term, (node.log.last + 1) as LogIndex)
+    node.append(entry)
+    this.fresh.push(entry)
+    this.uncommittedBytes += entry.record.length
+    node.writes.log(write, entry.index, node.term)
+  }
+
+  private overloaded(write: PendingWrite): void {
+    const error = new Overloaded({ message: "the leader has too many writes under way", retryAfterMs: 100 })
+    this.node.writes.settle(write, { _tag: "Failed", error })
+  }
+
+  /** Adds an entry of the leader's own. */
+  private add(command: Command): LogIndex {
+    const { node } = this
+    const entry = stamp(encodeCommand(command), node.term, (node.log.last + 1) as LogIndex)
+    node.append(entry)
+    this.fresh.push(entry)
+    this.uncommittedBytes += entry.record.length
+    return entry.index
+  }
+
+  private takeParked(): void {
+    if (this.handover.isUnderWay || this.node.closing) return
+    for (const write of this.node.writes.takeParked()) if (write.phase === "Parked") this.propose(write)
+  }
+
+  private administer(request: Administer): void {
+    switch (request.command._tag) {
+      case "Transfer":
+        return this.handover.order(request, request.command.to)
+      case "Join":
+      case "AddMember":
+        return this.changes.ask(request, request.command)
+    }
+  }
+
+  private advanceCommit(): void {
+    const { node } = this
+    const committed = node.commit
+    const index = commitIndex(
+      { membership: node.membership, match: this.replication.match, termAt: (at) => node.log.termAt(at) },
+      node.term,
+      committed
+    )
+    if (index === committed) return
+    for (let i = Math.max(committed + 1, this.firstIndex); i <= index; i++) {
+      this.uncommittedBytes -= node.log.entryAt(i as LogIndex)?.record.length ?? 0
+    }
+    node.commitTo(index)
+  }
+
+  private confirmReads(): void {
+    const round = this.reads.pendingRound
+    if (round === null || !isQuorum(this.node.membership, (id) => this.replication.answered(id, round))) return
+    const confirmed = this.reads.confirm(round)
+    if (confirmed === null) return
+    this.node.counters.readRounds++
+    for (const read of confirmed.reads) {
+      if ("from" in read) {
+        this.node.send(read.from, { _tag: "ReadIndexReply", id: read.id, index: confirmed.readIndex })
+      } else this.node.reads.confirm(read, confirmed.readIndex)
+    }
+  }
+
+  private beat(): void {
+    const { node } = this
+    const { electionTimeout } = node.parts
+    if (node.now - this.lastBeatAt > electionTimeout) this.graceUntil = node.now + electionTimeout / 2
+    this.lastBeatAt = node.now
+    if (this.hasLostQuorum() || this.diskIsStuck()) return node.become("Follower")
+    this.replication.beginRound()
+    this.changes.tick(this.isSettled)
+    if (this.handover.tick()) this.takeParked()
+    if (node.diskFull) this.handover.handTo((id) => this.changes.reports.get(id)?.full === false)
+    this.cutHistory()
+  }
+
+  private hasLostQuorum(): boolean {
+    const { electionTimeout } = this.node.parts
+    return this.node.now >= this.graceUntil &&
+      !isQuorum(this.node.membership, (id) => this.replication.isLive(id, electionTimeout))
+  }
+
+  /** A leader whose disk hangs must not keep its followers from electing another. */
+  private diskIsStuck(): boolean {
+    const since = this.node.parts.commitBusySince()
+    return since !== null && this.replication.progress.size > 0 &&
+      this.node.now - since > 1.5 * this.node.parts.electionTimeout
+  }
+
+  private cutHistory(): void {
+    const { machine, parts } = this.node
+    if (!this.isSettled || machine.applied < this.cutIndex || this.handover.isUnderWay) return
+    const revision = historyToCut(machine.counters, parts.limits, machine.eventAt)
+    if (revision !== null) this.cutIndex = this.add({ _tag: "CutHistory", revision })
+  }
+
+  private knows(id: NodeId) {
+    const progress = this.replication.progress.get(id)
+    const own = id === this.node.id
+    if (progress === undefined && !own) return null
+    return {
+      match: this.replication.match(id),
+      contactAt: progress?.contactAt ?? this.node.now,
+      version: own ? this.node.parts.version : this.changes.reports.get(id)?.version ?? null,
+      missing: this.changes.unreachedBy(id)
+    }
+  }
+}

@@ -1,0 +1,401 @@
+/**
+ * The Raft state of one node, owned by the fiber that plays its roles; no other fiber changes it.
+ *
+ * Holds what outlives a role: term and vote, the log, the memberships, what is known to be durable, and the requests
+ * that wait. Roles change it through the methods here, which keep its invariants:
+ *
+ * - the term never falls, and a vote changes only with the term (paper figure 2);
+ * - `durable` never claims more than the disk holds, in whatever order completions come;
+ * - a message that promises something about the disk leaves only once the disk holds it (`whenDurable`).
+ */
+import type { Limits } from "../DistKvSettings.ts"
+import { decodeCommand } from "../domain/CommandCodec.ts"
+import type { ClusterId, Incarnation, NodeId, PublicKey } from "../domain/Identity.ts"
+import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
+import { findMember, type Membership } from "../domain/Membership.ts"
+import type { PeerMessage } from "../domain/PeerMessage.ts"
+import type { LogIndex, Term } from "../domain/Position.ts"
+import type { Role } from "../domain/Role.ts"
+import type { HardState, LogWrite } from "../LogStore.ts"
+import type { MembershipLog } from "../state/MembershipLog.ts"
+import type { NodeObserver, NodeView } from "../state/Observer.ts"
+import type { RaftLog } from "../state/RaftLog.ts"
+import type { StateMachine } from "../state/StateMachine.ts"
+import { WriteBuffer } from "../state/WriteBuffer.ts"
+import type { DurableClaim, OpenTransport } from "../Transport.ts"
+import { ForwardFilter } from "./ForwardFilter.ts"
+import type { Administer, NodeMessage, Persisted } from "../state/NodeMessage.ts"
+import { PendingReads } from "../state/PendingReads.ts"
+import { PendingWrites } from "../state/PendingWrites.ts"
+
+/** What a node is made of; all fixed for the life of the process. */
+export interface NodeParts {
+  readonly id: NodeId
+  readonly incarnation: Incarnation
+  readonly publicKey: PublicKey
+  readonly clusterId: ClusterId | null
+  /** Milliseconds. */
+  readonly electionTimeout: number
+  readonly heartbeat: number
+  readonly limits: Limits
+  readonly version: string
+  readonly hardState: HardState
+  readonly log: RaftLog
+  readonly machine: StateMachine
+  readonly memberships: MembershipLog
+  readonly transport: OpenTransport
+  readonly submit: (number: number, write: LogWrite) => void
+  /** Since when (milliseconds, monotonic) the oldest log commit is under way. */
+  readonly commitBusySince: () => number | null
+  readonly offer: (message: NodeMessage) => void
+  /** Asks for entries that left the memory window, for the state machine. */
+  readonly readForApply: (from: LogIndex, to: LogIndex) => void
+  /** Asks that the cluster id a leader told be made durable; `Adopted` follows. */
+  readonly adopt: (clusterId: ClusterId) => void
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  /** Milliseconds, monotonic. */
+  readonly clock: () => number
+  readonly observer: NodeObserver | null
+}
+
+/** What a leader knows of a member; null where it does not. */
+export interface MemberKnowledge {
+  readonly match: LogIndex
+  readonly contactAt: number
+  readonly version: string | null
+  readonly missing: ReadonlyArray<NodeId>
+}
+
+/** A leader's knowledge of its cluster, for the status. */
+export interface Leadership {
+  readonly knows: (id: NodeId) => MemberKnowledge | null
+  readonly isLive: (id: NodeId) => boolean
+}
+
+/** How many entries one turn applies at most, so that sockets and timers get theirs. */
+const appliedPerTurn = 2048
+
+export class NodeState {
+  readonly parts: NodeParts
+  readonly id: NodeId
+  readonly log: RaftLog
+  readonly machine: StateMachine
+  readonly memberships: MembershipLog
+  readonly writes = new PendingWrites()
+  readonly reads = new PendingReads()
+  readonly forwardFilter = new ForwardFilter()
+  /** This start of the process, as other nodes tell it from earlier ones. */
+  readonly run: number
+  /** The term at the start of the process: of leaderships up to then, nothing is remembered. */
+  readonly bootTerm: Term
+  readonly counters = { elections: 0, leaderChanges: 0, preVotesRejected: 0, readRounds: 0, forwarded: 0 }
+
+  role: Role = "Follower"
+  /** The role to play next, when the present one is over; and whether it gets the message at hand again. */
+  next: Role | null = null
+  redeliver = false
+  /** Why the next candidacy begins: the timer, or the leader's order. */
+  campaignByTransfer = false
+  /** The unread rest of a batch, for the next role. */
+  carry: Array<NodeMessage> = []
+  /** Milliseconds (monotonic) of the batch at hand. */
+  now: number
+  clusterId: ClusterId | null
+  adopting = false
+  term: Term
+  votedFor: NodeId | null
+  leader: NodeId | null = null
+  /** When the leader was last heard of; negative infinity where never. */
+  leaderContactAt = Number.NEGATIVE_INFINITY
+  electionDeadline: number
+  commit: LogIndex
+  durable: { readonly term: Term; readonly votedFor: NodeId | null; readonly index: LogIndex }
+  progress: ReadonlyMap<NodeId, { readonly match: LogIndex; readonly next: LogIndex }> | null = null
+  closing = false
+  diskFull = false
+  /** Bytes above the disk reserve, null where unlimited. */
+  spaceLeft: number | null = null
+  /** Administrative requests that wait for a leader to be known. */
+  readonly waitingAdmin: Array<Administer> = []
+  /** Administrative requests that this node has passed on to its leader, by the id of the question. */
+  readonly passedOn = new Map<number, Administer>()
+  lastRequestId = 0
+  /** Transfers of this node's leadership that wait to hear who leads now. */
+  readonly transfers: Array<Pick<Administer, "deadline" | "done">> = []
+  /** What only a leader knows, while this node is one. */
+  leadership: Leadership | null = null
+
+  private readonly buffer = new WriteBuffer()
+  private submitted = 0
+  private persistedNumber = 0
+  private hardStateNumber = 0
+  private truncations: Array<{ readonly number: number; readonly from: LogIndex }> = []
+  private held: Array<{ readonly number: number; readonly send: () => void }> = []
+  private readingForApply = false
+  private applyAgain = false
+  private readonly view: NodeView
+
+  constructor(parts: NodeParts) {
+    this.parts = parts
+    this.id = parts.id
+    this.log = parts.log
+    this.machine = parts.machine
+    this.memberships = parts.memberships
+    this.clusterId = parts.clusterId
+    this.term = parts.hardState.term
+    this.votedFor = parts.hardState.votedFor
+    this.bootTerm = parts.hardState.term
+    this.durable = { ...parts.hardState, index: parts.log.last }
+    this.commit = parts.machine.applied
+    this.now = parts.clock()
+    this.run = Math.floor(parts.random() * 2 ** 52)
+    this.electionDeadline = this.now + this.randomTimeout()
+    this.view = viewOf(this)
+  }
+
+  get isAdminIdle(): boolean {
+    return this.waitingAdmin.length === 0 && this.passedOn.size === 0 && this.transfers.length === 0
+  }
+
+  get membership(): Membership {
+    return this.memberships.current
+  }
+
+  get isVoter(): boolean {
+    return findMember(this.membership, this.id)?.standing === "voter"
+  }
+
+  /** Whether everything this node said of its term and vote is durable. */
+  get hardStateIsDurable(): boolean {
+    return this.persistedNumber >= this.hardStateNumber
+  }
+
+  /** A time-out uniform in [T, 2 T), drawn anew each time (paper §5.2). */
+  randomTimeout(): number {
+    return this.parts.electionTimeout * (1 + this.parts.random())
+  }
+
+  resetElectionDeadline(): void {
+    this.electionDeadline = this.now + this.randomTimeout()
+  }
+
+  /** Whether this node heard from its leader less than an election time-out ago (thesis §4.2.3). */
+  get hasFreshLeader(): boolean {
+    return this.leader !== null && this.now - this.leaderContactAt < this.parts.electionTimeout
+  }
+
+  nextRequestId(): number {
+    return ++this.lastRequestId
+  }
+
+  /** Ends the role at hand: the next one is played from the next message on, or (`redeliver`) from the one at hand. */
+  become(role: Role, redeliver = false): void {
+    this.next = role
+    this.redeliver = redeliver
+  }
+
+  /** Enters a higher term without a vote in it. */
+  raiseTerm(term: Term): void {
+    if (term <= this.term) throw new Error(`term ${term} does not follow ${this.term}`)
+    this.term = term
+    this.votedFor = null
+    // What still waited for the disk spoke for the old term.
+    this.held = []
+    this.setLeader(null)
+    this.saveHardState()
+  }
+
+  /** Gives this node's vote in its term; a vote given is never given again to somebody else. */
+  vote(candidate: NodeId): void {
+    if (this.votedFor === candidate) return
+    if (this.votedFor !== null) throw new Error(`already voted for ${this.votedFor} in term ${this.term}`)
+    this.votedFor = candidate
+    this.saveHardState()
+  }
+
+  setLeader(leader: NodeId | null): void {
+    if (leader === this.leader) return
+    if (leader !== null) {
+      this.counters.leaderChanges++
+      this.reads.abandon(Number.POSITIVE_INFINITY)
+      for (const transfer of this.transfers.splice(0)) {
+        transfer.done({ _tag: "Transferred", leader, term: this.term })
+      }
+    }
+    this.leader = leader
+  }
+
+  /** Adds an entry to the log; a membership is in force from here on (thesis §4.1). */
+  append(entry: LogEntry): void {
+    this.log.push(entry)
+    this.buffer.push(entry)
+    if (entry.kind !== commandKind.Configure) return
+    const command = decodeCommand(entry.record)
+    if (command._tag === "Configure") {
+      this.memberships.append(entry.index, command.membership)
+      this.parts.transport.setMembership(command.membership)
+    }
+  }
+
+  /** Removes the entry at `index` and all after it, to make place for a leader's. */
+  truncateFrom(index: LogIndex): void {
+    if (index <= this.commit) throw new Error(`entry ${index} is committed and was to be replaced`)
+    this.log.truncateFrom(index)
+    if (this.durable.index >= index) this.durable = { ...this.durable, index: (index - 1) as LogIndex }
+    this.truncations.push({ number: this.submitted + 1, from: index })
+    if (this.memberships.truncateFrom(index)) this.parts.transport.setMembership(this.membership)
+  }
+
+  /** Tells the observer of entries that joined the log. */
+  observeAppended(entries: ReadonlyArray<LogEntry>): void {
+    if (this.parts.observer !== null && entries.length > 0) this.parts.observer.appended(this.view, entries)
+  }
+
+  /** Sends `message` to a peer; see `Transport` for the claim. */
+  send(to: NodeId, message: PeerMessage, claim?: DurableClaim): boolean {
+    return this.parts.transport.send(to, message, claim)
+  }
+
+  /** Does `send` once everything that this node has decided so far is durable: at once, if it is already. */
+  whenDurable(send: () => void): void {
+    const number = this.buffer.isEmpty ? this.submitted : this.submitted + 1
+    if (number <= this.persistedNumber) send()
+    else this.held.push({ number, send })
+  }
+
+  /** Takes note of a durable step. */
+  persisted(message: Persisted): void {
+    this.persistedNumber = message.number
+    let { index, term, votedFor } = this.durable
+    if (message.hardState !== null) {
+      term = message.hardState.term
+      votedFor = message.hardState.votedFor
+    }
+    if (message.last !== null) {
+      // What a later write replaces may be gone before that write is known to be done.
+      let durable = message.last.index
+      for (const cut of this.truncations) {
+        if (cut.number > message.number) durable = Math.min(durable, cut.from - 1) as LogIndex
+      }
+      if (durable > index && (durable < message.last.index || this.log.termAt(durable) === message.last.term)) {
+        index = durable
+      }
+    }
+    if (this.truncations.length > 0) this.truncations = this.truncations.filter((cut) => cut.number > message.number)
+    this.durable = { term, votedFor, index }
+    while (this.held.length > 0 && this.held[0]!.number <= this.persistedNumber) this.held.shift()!.send()
+  }
+
+  /** Raises the commit index, never beyond the log. */
+  commitTo(index: LogIndex): void {
+    const target = Math.min(index, this.log.last) as LogIndex
+    if (target <= this.commit) return
+    this.commit = target
+    this.memberships.commitTo(target)
+  }
+
+  /** Ends a turn: hands new writes to the committer, applies what is committed, and lets go what is settled. */
+  endTurn(): void {
+    if (!this.buffer.isEmpty) this.parts.submit(++this.submitted, this.buffer.take())
+    this.applyCommitted()
+    this.reads.serve(this.machine.applied, this.machine.revision)
+    this.parts.transport.flush()
+    this.log.evict(Math.min(this.machine.applied, this.durable.index) as LogIndex, this.parts.limits.logWindowBytes)
+    if (this.parts.observer !== null) this.parts.observer.stepped(this.view)
+    this.writes.release()
+    this.reads.release()
+    this.parts.transport.flush()
+  }
+
+  /** Applies entries that left the memory window and were read back. */
+  applyRead(entries: ReadonlyArray<LogEntry>): void {
+    this.readingForApply = false
+    for (const entry of entries) {
+      if (entry.index === this.machine.applied + 1 && entry.index <= this.commit) this.apply(entry)
+    }
+  }
+
+  /** The `ApplyMore` that was asked for has come. */
+  applyMore(): void {
+    this.applyAgain = false
+  }
+
+  private applyCommitted(): void {
+    if (this.readingForApply) return
+    for (let n = 0; this.machine.applied < this.commit; n++) {
+      const index = (this.machine.applied + 1) as LogIndex
+      if (n === appliedPerTurn) {
+        if (!this.applyAgain) this.parts.offer({ _tag: "ApplyMore" })
+        this.applyAgain = true
+        return
+      }
+      const entry = this.log.entryAt(index)
+      if (entry === undefined) {
+        this.readingForApply = true
+        this.parts.readForApply(index, this.commit)
+        return
+      }
+      this.apply(entry)
+    }
+  }
+
+  private apply(entry: LogEntry): void {
+    const outcome = this.machine.apply(entry)
+    if (this.parts.observer !== null) this.parts.observer.applied(this.view, entry, outcome)
+    this.writes.applied(entry.index, entry.term, outcome)
+  }
+
+  private saveHardState(): void {
+    this.buffer.setHardState({ term: this.term, votedFor: this.votedFor })
+    this.hardStateNumber = this.submitted + 1
+  }
+}
+
+const viewOf = (node: NodeState): NodeView => ({
+  id: node.id,
+  get role() {
+    return node.role
+  },
+  get term() {
+    return node.term
+  },
+  get votedFor() {
+    return node.votedFor
+  },
+  get leader() {
+    return node.leader
+  },
+  get first() {
+    return node.log.first
+  },
+  get last() {
+    return node.log.last
+  },
+  termAt: (index) => node.log.termAt(index),
+  entryAt: (index) => node.log.entryAt(index),
+  get commit() {
+    return node.commit
+  },
+  get applied() {
+    return node.machine.applied
+  },
+  get revision() {
+    return node.machine.revision
+  },
+  get membership() {
+    return node.membership
+  },
+  get membershipIndex() {
+    return node.memberships.index
+  },
+  get durable() {
+    return node.durable
+  },
+  get progress() {
+    return node.progress
+  },
+  get pending() {
+    return { writes: node.writes.count, reads: node.reads.count, bytes: node.writes.bytes }
+  }
+})

@@ -1,0 +1,145 @@
+/**
+ * A leader's replication: what each follower has, what goes to it next, and who was heard of when (§5.3).
+ *
+ * Every append carries the number of the leader's latest round of contact, and every reply the highest received; so a
+ * reply proves contact at the time when its round was begun, however late it arrives.
+ */
+import type { NodeId } from "../domain/Identity.ts"
+import type { LogEntry } from "../domain/LogEntry.ts"
+import type { PeerMessageOf } from "../domain/PeerMessage.ts"
+import { before, type LogIndex } from "../domain/Position.ts"
+import { agreeingUpTo } from "../rules/LogMatching.ts"
+import { Progress } from "../rules/Progress.ts"
+import type { NodeState } from "./NodeState.ts"
+
+/** An append carries at most this many bytes of entries, but at least one entry. */
+const maxAppendBytes = 1024 * 1024
+/** Rounds whose beginnings are remembered. */
+const roundsKept = 1024
+
+export class Replication {
+  readonly progress = new Map<NodeId, Progress>()
+  round = 0
+  private readonly node: NodeState
+  private readonly readForPeer: (id: NodeId, from: LogIndex) => void
+  private readonly roundsAt = new Float64Array(roundsKept)
+  /** Everybody gets an append in this turn, with or without entries. */
+  private broadcast = false
+
+  /** `readForPeer` has entries read that left the memory window; `EntriesRead` follows. */
+  constructor(node: NodeState, readForPeer: (id: NodeId, from: LogIndex) => void) {
+    this.node = node
+    this.readForPeer = readForPeer
+    this.follow()
+  }
+
+  /** Replicates to exactly the other members of the membership in force. */
+  follow(): void {
+    const { log, membership, now } = this.node
+    for (const { id } of membership.members) {
+      if (id === this.node.id || this.progress.has(id)) continue
+      this.progress.set(id, new Progress((log.last + 1) as LogIndex, now))
+    }
+    for (const id of this.progress.keys()) {
+      if (!membership.members.some((member) => member.id === id)) this.progress.delete(id)
+    }
+  }
+
+  /** Begins a round of contact: every follower hears of it in this turn. Returns its number. */
+  beginRound(): number {
+    this.round++
+    this.roundsAt[this.round % roundsKept] = this.node.now
+    this.broadcast = true
+    return this.round
+  }
+
+  /** What `id` holds durably; of this node itself, what its own disk does. */
+  readonly match = (id: NodeId): LogIndex =>
+    id === this.node.id ? this.node.durable.index : this.progress.get(id)?.match ?? (0 as LogIndex)
+
+  /** Whether `id` was in contact less than `withinMs` milliseconds ago. */
+  isLive(id: NodeId, withinMs: number): boolean {
+    if (id === this.node.id) return true
+    const progress = this.progress.get(id)
+    return progress !== undefined && this.node.now - progress.contactAt < withinMs
+  }
+
+  /** Whether `id` has answered `round` or a later one. */
+  answered(id: NodeId, round: number): boolean {
+    return id === this.node.id || (this.progress.get(id)?.round ?? -1) >= round
+  }
+
+  /** Takes a follower's answer in this term. */
+  receive(from: NodeId, reply: PeerMessageOf<"AppendReply">): void {
+    const progress = this.progress.get(from)
+    if (progress === undefined || reply.round > this.round) return
+    if (reply.round > progress.round) {
+      progress.round = reply.round
+      if (this.round - reply.round < roundsKept) {
+        progress.contactAt = Math.max(progress.contactAt, this.roundsAt[reply.round % roundsKept]!)
+      }
+    }
+    if (reply.matched) {
+      if (reply.index <= this.node.log.last) progress.matched(reply.index)
+    } else progress.rejected(reply.index, agreeingUpTo(this.node.log, reply.hint))
+  }
+
+  /** Entries read back for a follower have come. */
+  entriesRead(id: NodeId, entries: ReadonlyArray<LogEntry>): void {
+    const progress = this.progress.get(id)
+    if (progress === undefined) return
+    progress.reading = false
+    const first = entries[0]
+    if (first !== undefined && first.index === progress.next && progress.maySend(this.node.parts.limits.inflightBytes)) {
+      this.sendEntries(id, progress, entries)
+    }
+  }
+
+  /** Sends each follower what it may get now. */
+  flush(): void {
+    for (const [id, progress] of this.progress) {
+      const sent = this.sendNew(id, progress)
+      if (this.broadcast && !sent) this.sendAppend(id, progress, [])
+    }
+    this.broadcast = false
+  }
+
+  private sendNew(id: NodeId, progress: Progress): boolean {
+    const { log, parts } = this.node
+    let sent = false
+    while (progress.next <= log.last && !progress.reading && progress.maySend(parts.limits.inflightBytes)) {
+      const entries = log.slice(progress.next, maxAppendBytes)
+      if (entries === undefined) {
+        progress.reading = true
+        this.readForPeer(id, progress.next)
+        break
+      }
+      if (!this.sendEntries(id, progress, entries)) break
+      sent = true
+    }
+    return sent
+  }
+
+  private sendEntries(id: NodeId, progress: Progress, entries: ReadonlyArray<LogEntry>): boolean {
+    if (!this.sendAppend(id, progress, entries)) return false
+    let bytes = 0
+    for (const entry of entries) bytes += entry.record.length
+    progress.sent(entries.at(-1)!.index, bytes)
+    return true
+  }
+
+  private sendAppend(id: NodeId, progress: Progress, entries: ReadonlyArray<LogEntry>): boolean {
+    const { commit, log, term } = this.node
+    const previous = before(progress.next)
+    const previousTerm = log.termAt(previous)
+    if (previousTerm === undefined) throw new Error(`the log has no entry ${previous} that ${id} needs`)
+    return this.node.send(id, {
+      _tag: "AppendRequest",
+      term,
+      previous: { term: previousTerm, index: previous },
+      committed: commit,
+      round: this.round,
+      entries
+    }, { term, votedFor: this.node.id, index: 0 as LogIndex })
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The reads that wait on this node: for a read index, then for the state to reach it.
+ *
+ * All reads that wait without an index share the next question to the leader; `id` is never used twice, so a late
+ * answer to an abandoned question confirms nothing (thesis §6.4).
+ */
+import type { ReadError } from "../DistKvError.ts"
+import { DeadlineExceeded, NoLeader } from "../DistKvError.ts"
+import type { NodeId } from "../domain/Identity.ts"
+import type { LogIndex, Revision } from "../domain/Position.ts"
+import { Deadlines } from "./Deadlines.ts"
+
+/** Null when the read may be served from this node's state now. */
+export type ReadSettlement = ReadError | null
+
+export interface PendingRead {
+  /** Milliseconds, monotonic. */
+  readonly deadline: number
+  /** The state must have this revision too; 0 for any. */
+  readonly minRevision: Revision
+  readonly settle: (settlement: ReadSettlement) => void
+  /** It waits for `minRevision` only, not for the leader's word. */
+  readonly local: boolean
+  /** Where the state must be; null until the leader has said. */
+  readIndex: LogIndex | null
+  settled: boolean
+}
+
+/** What a leader confirms together: reads of this node, and questions of followers. */
+export type LeaderRead = PendingRead | { readonly from: NodeId; readonly id: number }
+
+export class PendingReads {
+  private readonly deadlines = new Deadlines<PendingRead>()
+  /** No index yet, and not part of a question on its way. */
+  private waiting: Array<PendingRead> = []
+  private asked: { readonly id: number; readonly at: number; readonly reads: ReadonlyArray<PendingRead> } | null = null
+  /** With an index that the state has not reached. */
+  private confirmed: Array<PendingRead> = []
+  private readonly done: Array<[PendingRead, ReadSettlement]> = []
+  count = 0
+
+  get isIdle(): boolean {
+    return this.count === 0
+  }
+
+  admit(read: PendingRead): void {
+    this.count++
+    this.deadlines.add(read)
+  }
+
+  /** Waits for the next question, or for this node to lead. */
+  wait(read: PendingRead): void {
+    if (read.settled) return
+    if (read.local) this.confirm(read, 0 as LogIndex)
+    else this.waiting.push(read)
+  }
+
+  takeWaiting(): ReadonlyArray<PendingRead> {
+    const waiting = this.waiting
+    if (waiting.length > 0) this.waiting = []
+    return waiting
+  }
+
+  /** Whether a follower should ask its leader now. */
+  get wantsQuestion(): boolean {
+    return this.waiting.length > 0 && this.asked === null
+  }
+
+  ask(id: number, at: number): void {
+    this.asked = { id, at, reads: this.waiting }
+    this.waiting = []
+  }
+
+  /** The leader's answer; null when it could not confirm that it leads. Answers to other questions are ignored. */
+  answered(id: number, index: LogIndex | null): void {
+    if (this.asked === null || this.asked.id !== id) return
+    const { reads } = this.asked
+    this.asked = null
+    for (const read of reads) {
+      if (index === null) this.wait(read)
+      else this.confirm(read, index)
+    }
+  }
+
+  /** Gives up the question on its way, if it was asked before `before`: its reads wait for another. */
+  abandon(before: number): void {
+    if (this.asked === null || this.asked.at > before) return
+    for (const read of this.asked.reads) this.wait(read)
+    this.asked = null
+  }
+
+  confirm(read: PendingRead, index: LogIndex): void {
+    if (read.settled) return
+    read.readIndex = index
+    this.confirmed.push(read)
+  }
+
+  /** Settles the reads that a state at `applied` and `revision` can serve. */
+  serve(applied: LogIndex, revision: Revision): void {
+    if (this.confirmed.length === 0) return
+    let kept = 0
+    for (const read of this.confirmed) {
+      if (read.settled) continue
+      if (read.readIndex! <= applied && read.minRevision <= revision) this.settle(read, null)
+      else this.confirmed[kept++] = read
+    }
+    this.confirmed.length = kept
+  }
+
+  expire(now: number, leaderless: boolean): void {
+    const expired = this.deadlines.expire(now)
+    if (expired.length === 0) return
+    for (const read of expired) {
+      this.settle(
+        read,
+        leaderless && read.readIndex === null
+          ? new NoLeader({ message: "no leader confirmed the read within the deadline" })
+          : new DeadlineExceeded({
+            message: read.readIndex === null
+              ? "the leader could not confirm within the deadline that it still leads"
+              : "this node's state did not reach what was asked for within the deadline"
+          })
+      )
+    }
+    this.waiting = this.waiting.filter((read) => !read.settled)
+    this.confirmed = this.confirmed.filter((read) => !read.settled)
+  }
+
+  settle(read: PendingRead, settlement: ReadSettlement): void {
+    if (read.settled) return
+    read.settled = true
+    this.count--
+    this.deadlines.remove(read)
+    this.done.push([read, settlement])
+  }
+
+  settleAll(error: ReadError): void {
+    for (const read of this.deadlines.clear()) this.settle(read, error)
+    this.waiting = []
+    this.confirmed = []
+    this.asked = null
+  }
+
+  release(): void {
+    if (this.done.length === 0) return
+    for (const [read, settlement] of this.done.splice(0)) read.settle(settlement)
+  }
+}

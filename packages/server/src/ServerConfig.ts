@@ -1,0 +1,27 @@
+/** What one node's process is told at its start. */
+import type { Duration } from "effect"
+
+/** Where to listen; a port of 0 is drawn. */
+export interface Listen {
+  readonly host: string
+  readonly port: number
+}
+
+export interface ServerConfig {
+  /** Holds keys, identity, log and state. */
+  readonly dataDir: string
+  /** Where peers connect, by SSH. */
+  readonly raft: Listen
+  /** Where clients connect, by HTTP; a loopback address, since there are no credentials. */
+  readonly http: Listen
+  /** Given at the first start, else drawn. */
+  readonly nodeId: string | undefined
+  /** Where peers reach this node as `host:port`, where that differs from where it listens. */
+  readonly advertise: string | undefined
+  /** Whether a directory without identity founds a cluster of this node alone. */
+  readonly bootstrap: boolean
+  readonly electionTimeout: Duration.Duration
+  readonly heartbeat: Duration.Duration
+  /** Free space, in bytes, below which the store refuses to grow. */
+  readonly diskReserveBytes: number | undefined
+}

@@ -1,0 +1,39 @@
+/** One node as a server: the store over SSH and LMDB, and its HTTP interface. */
+import { type DistKv, DistKvLayer, type StartError } from "@distkv/core"
+import { LmdbStorage } from "@distkv/storage-lmdb"
+import { SshTransport } from "@distkv/transport-ssh"
+import { Effect, Layer } from "effect"
+import { HttpListener } from "./http/HttpListener.ts"
+import { HttpServer } from "./http/HttpServer.ts"
+import type { ServerConfig } from "./ServerConfig.ts"
+
+/** The node alone. It is told its HTTP address, which members tell each other. */
+const nodeLayer = (config: ServerConfig, http: string): Layer.Layer<DistKv | SshTransport, StartError> =>
+  DistKvLayer({
+    nodeId: config.nodeId,
+    start: config.bootstrap ? "bootstrap" : "await",
+    advertise: config.advertise,
+    http,
+    electionTimeout: config.electionTimeout,
+    heartbeat: config.heartbeat
+  }).pipe(
+    Layer.provideMerge(SshTransport.layer({
+      dataDir: config.dataDir,
+      host: config.raft.host,
+      port: config.raft.port,
+      advertise: config.advertise,
+      electionTimeout: config.electionTimeout,
+      heartbeat: config.heartbeat
+    })),
+    Layer.provide(LmdbStorage.layer({ directory: config.dataDir, reserveBytes: config.diskReserveBytes }))
+  )
+
+/**
+ * A node and its HTTP interface. The HTTP port is bound first, so that the node can say its address even where the port
+ * was drawn. Released, it stops taking calls, finishes what is under way, hands leadership over, and closes its stores.
+ */
+export const layer = (config: ServerConfig): Layer.Layer<DistKv | HttpServer | SshTransport, StartError> =>
+  HttpServer.layer().pipe(
+    Layer.provideMerge(Layer.unwrap(Effect.map(HttpListener, ({ url }) => nodeLayer(config, url)))),
+    Layer.provide(HttpListener.layer(config.http))
+  )

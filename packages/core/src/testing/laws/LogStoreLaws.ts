@@ -1,72 +1,26 @@
 /** The laws of the `LogStore` port, to be run on every implementation. */
 import { Effect, Fiber } from "effect"
 import type { Command } from "../../domain/Command.ts"
-import type { Key } from "../../domain/Entry.ts"
-import type { ClusterId, Identity, Incarnation, NodeId } from "../../domain/Identity.ts"
+import type { ClusterId } from "../../domain/Identity.ts"
 import type { LogEntry } from "../../domain/LogEntry.ts"
-import type { LogIndex, Term } from "../../domain/Position.ts"
-import { entryOf } from "../../domain/RecordCodec.ts"
-import type { HardState, LogStore, TermRun } from "../../LogStore.ts"
-import type { StoreHarness, StoreLaw } from "./StoreLaw.ts"
+import {
+  at,
+  entries,
+  entry,
+  expectLog,
+  founded,
+  hard,
+  identity,
+  law,
+  opened,
+  put,
+  unlimited,
+  write
+} from "./LogSamples.ts"
+import type { LogStoreLaw } from "./LogSamples.ts"
 import { draws, expectEqual, expectStorageFailed } from "./StoreLaw.ts"
 
-type Store = LogStore["Service"]
-export type LogStoreHarness = StoreHarness<Store, LogIndex>
-export type LogStoreLaw = StoreLaw<Store, LogIndex>
-
-const at = (index: number) => index as LogIndex
-const unlimited = Number.MAX_SAFE_INTEGER
-
-const identity: Identity = {
-  nodeId: "n1" as NodeId,
-  incarnation: "0123456789abcdef0123456789abcdef" as Incarnation,
-  clusterId: null,
-  founding: true,
-  raftPort: 4711
-}
-
-const hard = (term: number, votedFor: string | null): HardState => ({
-  term: term as Term,
-  votedFor: votedFor as NodeId | null
-})
-
-const put = (value: Uint8Array): Command => ({
-  _tag: "Put",
-  key: "key" as Key,
-  value,
-  ifRevision: null,
-  previous: false,
-  leaseId: null
-})
-
-const entry = (term: number, index: number, command: Command = put(Uint8Array.of(term, index & 0xff))): LogEntry =>
-  entryOf({ term: term as Term, index: at(index), session: at(0), sequence: at(0), unacknowledged: at(0), command })
-
-const entries = (term: number, from: number, to: number): ReadonlyArray<LogEntry> =>
-  Array.from({ length: to - from + 1 }, (_, i) => entry(term, from + i))
-
-const opened = <A, E>(harness: LogStoreHarness, body: (store: Store) => Effect.Effect<A, E>) =>
-  Effect.scoped(Effect.flatMap(harness.open, body))
-
-/** Opens the store, gives it an identity, runs the body, closes it. */
-const founded = <A, E>(harness: LogStoreHarness, body: (store: Store) => Effect.Effect<A, E>) =>
-  opened(harness, (store) => Effect.andThen(store.saveIdentity(identity), body(store)))
-
-const write = (store: Store, written: ReadonlyArray<LogEntry>, hardState: HardState | null = null) =>
-  store.write({ hardState, entries: written })
-
-const expectLog = Effect.fnUntraced(function*(what: string, store: Store, expected: ReadonlyArray<LogEntry>) {
-  const recovered = yield* store.recover
-  yield* expectEqual(`${what}: first index`, recovered.first, 1)
-  yield* expectEqual(`${what}: last index`, recovered.last, expected.length)
-  yield* expectEqual(`${what}: entries`, yield* store.read(at(1), at(unlimited), unlimited), expected)
-  yield* expectEqual(`${what}: terms`, recovered.terms, termsOf(expected))
-})
-
-const termsOf = (log: ReadonlyArray<LogEntry>): ReadonlyArray<TermRun> =>
-  log.filter(({ term }, i) => i === 0 || log[i - 1]!.term !== term).map(({ index, term }) => ({ term, first: index }))
-
-const law = (name: string, check: LogStoreLaw["check"]): LogStoreLaw => ({ name, check })
+export type { LogStoreHarness, LogStoreLaw } from "./LogSamples.ts"
 
 const identityLaws: ReadonlyArray<LogStoreLaw> = [
   law(

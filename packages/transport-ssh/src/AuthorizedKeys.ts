@@ -62,8 +62,8 @@ const looksLikeKeyType = (word: string): boolean => /^(ssh-|ecdsa-|sk-|webauthn-
 const endOfOptions = (line: string): number => {
   let quoted = false
   for (let i = 0; i < line.length; i++) {
-    if (line[i] === "\\" && line[i + 1] === "\"") i++
-    else if (line[i] === "\"") quoted = !quoted
+    if (line[i] === "\\" && line[i + 1] === '"') i++
+    else if (line[i] === '"') quoted = !quoted
     else if (!quoted && /\s/.test(line[i] ?? "")) return i
   }
   return quoted ? -1 : line.length

@@ -1,5 +1,5 @@
-import { assert, it } from "@effect/vitest"
 import { Keys } from "@distkv/transport-ssh"
+import { assert, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -73,19 +73,22 @@ describe("making keys", () => {
       }
     }))
 
-  it.effect.skipIf(!hasKeygen)("OpenSSH's ssh-keygen reads the keys and agrees about fingerprints", () =>
-    Effect.gen(function*() {
-      for (const keyType of ["ed25519", "rsa"] as const) {
-        const dir = yield* temporaryDirectory
-        const { key } = yield* Keys.init(dir, { keyType, comment: "a b" })
-        const shown = spawnSync("ssh-keygen", ["-l", "-f", `${key.file}.pub`], { encoding: "utf8" })
-        const derived = spawnSync("ssh-keygen", ["-y", "-f", key.file], { encoding: "utf8" })
-        assert.strictEqual(shown.status, 0, shown.stderr)
-        assert.include(shown.stdout, key.fingerprint)
-        assert.strictEqual(derived.status, 0, derived.stderr)
-        assert.isTrue(derived.stdout.startsWith(key.publicKey), derived.stdout)
-      }
-    }))
+  it.effect.skipIf(!hasKeygen)(
+    "OpenSSH's ssh-keygen reads the keys and agrees about fingerprints",
+    () =>
+      Effect.gen(function*() {
+        for (const keyType of ["ed25519", "rsa"] as const) {
+          const dir = yield* temporaryDirectory
+          const { key } = yield* Keys.init(dir, { keyType, comment: "a b" })
+          const shown = spawnSync("ssh-keygen", ["-l", "-f", `${key.file}.pub`], { encoding: "utf8" })
+          const derived = spawnSync("ssh-keygen", ["-y", "-f", key.file], { encoding: "utf8" })
+          assert.strictEqual(shown.status, 0, shown.stderr)
+          assert.include(shown.stdout, key.fingerprint)
+          assert.strictEqual(derived.status, 0, derived.stderr)
+          assert.isTrue(derived.stdout.startsWith(key.publicKey), derived.stdout)
+        }
+      })
+  )
 })
 
 describe("trusting keys", () => {

@@ -66,9 +66,9 @@ const serve = (
   const call = parsed.success
   switch (call._tag) {
     case "Get":
-      return exchange.run(EntryCalls.get(kv, view, call))
+      return exchange.run(() => EntryCalls.get(kv, view, call))
     case "Delete":
-      return exchange.run(EntryCalls.remove(kv, view, call))
+      return exchange.run(() => EntryCalls.remove(kv, view, call))
     case "Put": {
       const encoding = request.headers["content-encoding"]
       if (encoding !== undefined && encoding !== "identity") {
@@ -77,10 +77,10 @@ const serve = (
           415
         )
       }
-      return exchange.withBody(
+      return exchange.runWithBody(
         serving.maxValueBytes,
         expectsContinue,
-        (value) => exchange.run(EntryCalls.put(kv, view, call, value))
+        (value) => EntryCalls.put(kv, view, call, value)
       )
     }
   }

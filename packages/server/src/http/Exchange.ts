@@ -43,17 +43,21 @@ export class Exchange {
     })
   }
 
-  /** Runs the call in a fiber of its own and answers with its exit. */
-  run(call: Effect.Effect<Answer, DistKvError>): void {
-    const fiber = this.#serving.run(call)
+  /** Runs the call in a fiber of its own and answers with its exit; what making the call throws is a defect of it. */
+  run(call: () => Effect.Effect<Answer, DistKvError>): void {
+    const fiber = this.#serving.run(Effect.suspend(call))
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.#settle(exit)
     this.#fiber = fiber
     fiber.addObserver((exit) => this.#settle(exit))
   }
 
-  /** Reads the whole body, at most `limit` bytes of it, and goes on with it; answers 413 or 429 by itself. */
-  withBody(limit: number, expectsContinue: boolean, onBody: (body: Buffer) => void): void {
+  /** Reads the whole body, at most `limit` bytes of it, and runs the call for it; answers 413 or 429 by itself. */
+  runWithBody(
+    limit: number,
+    expectsContinue: boolean,
+    call: (body: Buffer) => Effect.Effect<Answer, DistKvError>
+  ): void {
     const refused = refuseDeclared(this.#request, limit)
     if (refused !== undefined) {
       if (expectsContinue) this.#response.setHeader("Connection", "close")
@@ -61,7 +65,13 @@ export class Exchange {
       return this.fail(refused)
     }
     if (expectsContinue) this.#response.writeContinue()
-    readBody(this.#request, limit, this.#serving.budget, onBody, (failure) => this.fail(failure))
+    readBody(
+      this.#request,
+      limit,
+      this.#serving.budget,
+      (body) => this.run(() => call(body)),
+      (failure) => this.fail(failure)
+    )
   }
 
   fail(error: DistKvError, status?: number): void {

@@ -40,18 +40,18 @@ export const serve = (
   if (Result.isFailure(options)) return exchange.fail(options.failure)
   if (method === "POST") {
     if (rest !== "") return exchange.fail(invalid("the path is /key"))
-    return exchange.withBody(maxBodyBytes, expectsContinue, (body) => {
-      const entries = parseEntries(body, serving.maxValueBytes)
-      if (Result.isFailure(entries)) return exchange.fail(entries.failure)
-      exchange.run(setAll(kv, view, entries.success, options.success))
-    })
+    return exchange.runWithBody(maxBodyBytes, expectsContinue, (body) =>
+      Effect.flatMap(
+        Effect.fromResult(parseEntries(body, serving.maxValueBytes)),
+        (entries) => setAll(kv, view, entries, options.success)
+      ))
   }
   const encoded = rest.slice(1)
   if (encoded.includes("/")) return exchange.fail(invalid("the path is /key/{key}, of one segment"))
   const key = parseKey(encoded)
   if (Result.isFailure(key)) return exchange.fail(key.failure)
   const call = method === "DELETE" ? remove : get
-  exchange.run(call(kv, view, key.success, options.success))
+  exchange.run(() => call(kv, view, key.success, options.success))
 }
 
 const names = new Set(["timeout"])

@@ -45,26 +45,14 @@ const isHex = (unit: number): boolean =>
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-const isAscii = (text: string): boolean => {
-  for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 127) return false
-  }
-  return true
-}
-
-/**
- * Decodes percent-escapes exactly once; undefined where an escape is incomplete or the bytes are not UTF-8.
- *
- * Node hands targets over with one character per byte, so a client's unescaped UTF-8 arrives as Latin-1 here; it is
- * taken as the bytes it was.
- */
+/** Decodes percent-escapes exactly once; undefined where one is incomplete, or the whole is not UTF-8 in escapes. */
 export const percentDecode = (text: string): string | undefined => {
-  let at = text.indexOf("%")
-  if (at < 0 && isAscii(text)) return text
+  if (!text.includes("%")) return isAscii(text) ? text : undefined
   const bytes = Buffer.allocUnsafe(text.length)
   let length = 0
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
+    if (unit > 127) return undefined
     if (unit === 37) {
       if (!isEscape(text, i)) return undefined
       bytes[length++] = Number.parseInt(text.slice(i + 1, i + 3), 16)
@@ -74,6 +62,13 @@ export const percentDecode = (text: string): string | undefined => {
     }
   }
   return Result.getOrUndefined(Result.try(() => strict.decode(bytes.subarray(0, length))))
+}
+
+const isAscii = (text: string): boolean => {
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) > 127) return false
+  }
+  return true
 }
 
 /** A key as a path or query carries it: 1 to 1,024 bytes of UTF-8 when decoded. */

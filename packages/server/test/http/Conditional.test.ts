@@ -1,0 +1,364 @@
+import { CompareFailed, type Entry, KeyNotFound } from "@distkv/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { fakeService, FakeStore } from "./FakeDistKv.ts"
+import { assertProblem, jsonOf, serving } from "./Harness.ts"
+
+const entryJson = (value: string, modRevision: string, version: number, createRevision = "1") => ({
+  key: "k",
+  value: Buffer.from(value).toString("base64"),
+  createRevision,
+  modRevision,
+  version,
+  lease: null
+})
+
+describe("one entry", () => {
+  it.live("GET gives the value's bytes, never as something that a browser would run", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        store.put("k", "<script>alert(1)</script>", store.next())
+        const reply = yield* ask("GET /v1/kv/k", ["Accept: text/html,*/*;q=0.8"])
+        assert.strictEqual(reply.status, 200)
+        assert.strictEqual(reply.body, "<script>alert(1)</script>")
+        const expected = {
+          "content-type": "application/octet-stream",
+          "x-content-type-options": "nosniff",
+          "content-security-policy": "sandbox",
+          "cache-control": "no-cache",
+          "etag": "\"1\"",
+          "vary": "Accept",
+          "content-length": "25",
+          "distkv-cluster": "0123456789abcdef0123456789abcdef",
+          "distkv-revision": "1",
+          "distkv-term": "3",
+          "distkv-served-by": "n1",
+          "distkv-leader": "n1",
+          "distkv-consistency": "linearizable",
+          "distkv-create-revision": "1",
+          "distkv-version": "1"
+        }
+        for (const [name, value] of Object.entries(expected)) assert.strictEqual(reply.headers.get(name), value, name)
+        assert.isFalse(reply.headers.has("distkv-lease"))
+      })
+    ))
+
+  it.live("Accept: application/json gives the entry, unless bytes are preferred", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        store.put("k", "one", store.next())
+        store.put("k", "two", store.next())
+        const json = yield* ask("GET /v1/kv/k", ["Accept: application/json"])
+        assert.deepStrictEqual(jsonOf(json), entryJson("two", "2", 2))
+        assert.strictEqual(json.headers.get("etag"), "\"2\"")
+        assert.strictEqual(json.headers.get("vary"), "Accept")
+        for (
+          const [accept, isJson] of [
+            ["application/json;q=0.5", true],
+            ["text/html, application/json", true],
+            ["application/json;q=0", false],
+            ["application/octet-stream, application/json;q=0.9", false],
+            ["*/*", false],
+            ["application/jsonx", false]
+          ] as const
+        ) {
+          const reply = yield* ask("GET /v1/kv/k", [`Accept: ${accept}`])
+          assert.strictEqual(reply.headers.get("content-type") === "application/json", isJson, accept)
+        }
+      })
+    ))
+
+  it.live("HEAD gives the headers of GET and no body", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        store.put("k", "value", store.next())
+        const head = yield* ask("HEAD /v1/kv/k")
+        const got = yield* ask("GET /v1/kv/k")
+        const names = (headers: ReadonlyMap<string, string>) =>
+          [...headers].filter(([name]) => name !== "date").sort()
+        assert.deepStrictEqual(names(head.headers), names(got.headers))
+        assert.strictEqual(head.body, "")
+        assert.strictEqual((yield* ask("HEAD /v1/kv/absent")).status, 404)
+      })
+    ))
+
+  it.live("If-None-Match with the entry's tag is 304 without a body, else the value", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        store.put("k", "v", store.next())
+        for (const tag of ["\"1\"", "*"]) {
+          const reply = yield* ask("GET /v1/kv/k", [`If-None-Match: ${tag}`])
+          assert.strictEqual(reply.status, 304, tag)
+          assert.strictEqual(reply.headers.get("etag"), "\"1\"")
+          assert.strictEqual(reply.headers.get("distkv-revision"), "1")
+          assert.isFalse(reply.headers.has("content-type"))
+        }
+        for (const tag of ["\"2\"", "\"0\"", "\"01\"", "\"99999999999999999999\""]) {
+          assert.strictEqual((yield* ask("GET /v1/kv/k", [`If-None-Match: ${tag}`])).body, "v", tag)
+        }
+        assertProblem(yield* ask("GET /v1/kv/absent", ["If-None-Match: *"]), 404, "KeyNotFound", null)
+      })
+    ))
+
+  it.live("a read passes on the consistency, the revision and the deadline that were asked for", () => {
+    const seen: Array<unknown> = []
+    const store = new FakeStore()
+    store.put("k", "v", store.next())
+    return serving(
+      ({ ask }) =>
+        Effect.gen(function*() {
+          const reply = yield* ask("GET /v1/kv/k?consistency=stale&minRevision=7&timeout=1.5s")
+          assert.strictEqual(reply.headers.get("distkv-consistency"), "stale")
+          yield* ask("GET /v1/kv/k")
+          yield* ask("GET /v1/kv/k?timeout=1m&consistency=lease")
+          assert.deepStrictEqual(seen, [
+            { consistency: "stale", minRevision: 7, timeout: 1500 },
+            { consistency: undefined, minRevision: undefined, timeout: undefined },
+            { consistency: "lease", minRevision: undefined, timeout: 60_000 }
+          ])
+        }),
+      {
+        replaced: {
+          get: (key, options) => {
+            seen.push(options)
+            return fakeService(store).get(key, options)
+          }
+        }
+      }
+    )
+  })
+
+  it.live("a missing key is 404 with its key and the revision at which it was absent", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        store.put("other", "v", store.next())
+        const reply = yield* ask("GET /v1/kv/absent")
+        assertProblem(reply, 404, "KeyNotFound", null)
+        assert.include(reply.body, "\"key\":\"absent\",\"revision\":\"1\"")
+        assert.strictEqual(reply.headers.get("distkv-revision"), "1")
+      })
+    ))
+
+  it.live("a key that JSON must escape is told escaped in a failure", () =>
+    serving(
+      ({ ask }) => Effect.map(ask("GET /v1/kv/x"), (reply) => assertProblem(reply, 404, "KeyNotFound", null)),
+      { replaced: { get: () => Effect.fail(new KeyNotFound({ key: "\"\u2028\0", revision: 0 as Entry["modRevision"] })) } }
+    ))
+})
+
+describe("conditional writes", () => {
+  it.live("PUT answers with the revision, whether it created, and on demand the entry it replaced", () =>
+    serving(({ ask }) =>
+      Effect.gen(function*() {
+        const first = yield* ask("PUT /v1/kv/k?previous=true", ["Content-Type: text/plain"], "one")
+        assert.deepStrictEqual(jsonOf(first), { revision: "1", created: true, previous: null })
+        assert.strictEqual(first.headers.get("etag"), "\"1\"")
+        assert.strictEqual(first.headers.get("distkv-revision"), "1")
+        const second = yield* ask("PUT /v1/kv/k?previous=true", [], "two")
+        assert.deepStrictEqual(jsonOf(second), { revision: "2", created: false, previous: entryJson("one", "1", 1) })
+        const third = yield* ask("PUT /v1/kv/k?previous=false")
+        assert.deepStrictEqual(jsonOf(third), { revision: "3", created: false })
+        assert.strictEqual((yield* ask("GET /v1/kv/k")).body, "", "an empty body is an empty value")
+      })
+    ))
+
+  it.live("If-Match compares and sets; a failed one is 412 with the current entry or null", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        const absent = yield* ask("PUT /v1/kv/k", ["If-Match: \"1\""], "v")
+        assertProblem(absent, 412, "CompareFailed")
+        assert.include(absent.body, "\"current\":null")
+        assert.strictEqual((yield* ask("PUT /v1/kv/k", [], "one")).status, 200)
+        const stale = yield* ask("PUT /v1/kv/k", ["If-Match: \"7\""], "v")
+        assertProblem(stale, 412, "CompareFailed")
+        assert.include(stale.body, `"current":${JSON.stringify(entryJson("one", "1", 1))}`)
+        assert.strictEqual((yield* ask("PUT /v1/kv/k", ["If-Match: \"1\""], "two")).status, 200)
+        assert.strictEqual(store.commands, 4)
+      })
+    ))
+
+  it.live("a tag that no entry can have never matches, creates nothing and enters no log", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        for (const tag of ["\"0\"", "\"00\"", "\"01\"", "\"9007199254740993\"", "\"123456789012345678901234567890\""]) {
+          assertProblem(yield* ask("PUT /v1/kv/k", [`If-Match: ${tag}`], "v"), 412, "CompareFailed")
+          assertProblem(yield* ask("DELETE /v1/kv/k", [`If-Match: ${tag}`]), 412, "CompareFailed")
+        }
+        store.put("k", "v", store.next())
+        const present = yield* ask("PUT /v1/kv/k", ["If-Match: \"01\""], "w")
+        assertProblem(present, 412, "CompareFailed")
+        assert.include(present.body, `"current":${JSON.stringify(entryJson("v", "1", 1))}`)
+        assert.strictEqual(store.commands, 0)
+      })
+    ))
+
+  it.live("If-None-Match: * creates only", () =>
+    serving(({ ask }) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* ask("PUT /v1/kv/k", ["If-None-Match: *"], "v")).status, 200)
+        assertProblem(yield* ask("PUT /v1/kv/k", ["If-None-Match: *"], "w"), 412, "CompareFailed")
+        assert.strictEqual((yield* ask("GET /v1/kv/k")).body, "v")
+      })
+    ))
+
+  it.live("If-Match: * writes and deletes only what is present", () =>
+    serving(({ ask }) =>
+      Effect.gen(function*() {
+        assertProblem(yield* ask("PUT /v1/kv/k", ["If-Match: *"], "v"), 412, "CompareFailed")
+        assertProblem(yield* ask("DELETE /v1/kv/k", ["If-Match: *"]), 412, "CompareFailed")
+        yield* ask("PUT /v1/kv/k", [], "v")
+        assert.strictEqual((yield* ask("PUT /v1/kv/k", ["If-Match: *"], "w")).status, 200)
+        assert.strictEqual((yield* ask("GET /v1/kv/k")).body, "w")
+        assert.deepStrictEqual(jsonOf(yield* ask("DELETE /v1/kv/k", ["If-Match: *"])).deleted, true)
+      })
+    ))
+
+  it.live("If-Match: * goes on when another write comes between, and fails when a delete does", () => {
+    const store = new FakeStore()
+    const service = fakeService(store)
+    let rivals: Array<() => void> = [() => void store.put("k", "rival", store.next())]
+    return serving(
+      ({ ask }) =>
+        Effect.gen(function*() {
+          store.put("k", "v", store.next())
+          assert.strictEqual((yield* ask("PUT /v1/kv/k", ["If-Match: *"], "won")).status, 200)
+          assert.strictEqual(store.entries.get("k")?.version, 3)
+          rivals = [() => void store.entries.delete("k")]
+          assertProblem(yield* ask("PUT /v1/kv/k", ["If-Match: *"], "lost"), 412, "CompareFailed")
+          assert.isFalse(store.entries.has("k"))
+        }),
+      {
+        replaced: {
+          ...service,
+          set: (key, value, options) =>
+            Effect.suspend(() => {
+              rivals.pop()?.()
+              return service.set(key, value, options)
+            })
+        }
+      }
+    )
+  })
+
+  it.live("DELETE answers whether there was something, and honours If-Match", () =>
+    serving(({ ask }) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(jsonOf(yield* ask("DELETE /v1/kv/k")), { revision: "0", deleted: false })
+        yield* ask("PUT /v1/kv/k", [], "v")
+        assertProblem(yield* ask("DELETE /v1/kv/k", ["If-Match: \"2\""]), 412, "CompareFailed")
+        assert.deepStrictEqual(jsonOf(yield* ask("DELETE /v1/kv/k", ["If-Match: \"1\""])), { revision: "2", deleted: true })
+        assertProblem(yield* ask("DELETE /v1/kv/k", ["If-Match: \"1\""]), 412, "CompareFailed")
+      })
+    ))
+
+  it.live("weak tags, lists, other text and contradictions are 400 and reach no store", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        const tags = ["W/\"1\"", "\"1\", \"2\"", "1", "\"a\"", "\"\"", "\"-1\"", "\"1", "**", "\"1.0\"", "\" 1\""]
+        for (const tag of tags) {
+          for (const line of ["PUT /v1/kv/k", "DELETE /v1/kv/k", "GET /v1/kv/k"]) {
+            assertProblem(yield* ask(line, [`If-Match: ${tag}`]), 400, "InvalidRequest")
+            assertProblem(yield* ask(line, [`If-None-Match: ${tag}`]), 400, "InvalidRequest")
+          }
+        }
+        const contradictions: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
+          ["PUT /v1/kv/k", ["If-Match: \"1\"", "If-None-Match: *"]],
+          ["PUT /v1/kv/k", ["If-None-Match: \"1\""]],
+          ["PUT /v1/kv/k", ["If-Match: \"1\"", "If-Match: \"2\""]],
+          ["PUT /v1/kv/k", ["Content-Range: bytes 0-1/2"]],
+          ["DELETE /v1/kv/k", ["If-None-Match: *"]],
+          ["GET /v1/kv/k", ["If-Match: \"1\""]]
+        ]
+        for (const [line, headers] of contradictions) {
+          assertProblem(yield* ask(line, headers), 400, "InvalidRequest")
+        }
+        assert.strictEqual(store.commands, 0)
+      })
+    ))
+
+  it.live("a failed guard carries the current value up to 64 KiB, and only its revisions beyond", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        store.put("k", new Uint8Array(64 * 1024), store.next())
+        const whole = yield* ask("PUT /v1/kv/k", ["If-None-Match: *"], "v")
+        assertProblem(whole, 412, "CompareFailed")
+        assert.isAbove(whole.body.length, 64 * 1024)
+        store.put("k", new Uint8Array(64 * 1024 + 1), store.next())
+        const without = yield* ask("PUT /v1/kv/k", ["If-None-Match: *"], "v")
+        assertProblem(without, 412, "CompareFailed")
+        assert.include(without.body, "\"current\":{\"key\":\"k\",\"value\":null,\"createRevision\":\"1\",\"modRevision\":\"2\"")
+      })
+    ))
+
+  it.live("unknown, repeated and malformed parameters are 400, each method knowing its own", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        for (
+          const line of [
+            "GET /v1/kv/k?unknown=1",
+            "GET /v1/kv/k?previous=true",
+            "GET /v1/kv/k?consistency=strong",
+            "GET /v1/kv/k?consistency=",
+            "GET /v1/kv/k?minRevision=-1",
+            "GET /v1/kv/k?minRevision=1e3",
+            "GET /v1/kv/k?minRevision=9007199254740993",
+            "GET /v1/kv/k?timeout=5",
+            "GET /v1/kv/k?timeout=0s",
+            "GET /v1/kv/k?timeout=61s",
+            "GET /v1/kv/k?timeout=2m",
+            "GET /v1/kv/k?timeout=-5s",
+            "GET /v1/kv/k?timeout=Infinitys",
+            "GET /v1/kv/k?timeout=1s&timeout=1s",
+            "GET /v1/kv/k?%ff=1",
+            "GET /v1/kv/k?__proto__=1",
+            "PUT /v1/kv/k?ttl=5s",
+            "PUT /v1/kv/k?lease=1",
+            "PUT /v1/kv/k?previous=1",
+            "PUT /v1/kv/k?consistency=stale",
+            "DELETE /v1/kv/k?previous=true"
+          ]
+        ) {
+          const reply = yield* ask(line)
+          assert.strictEqual(reply.status, 400, line)
+          assertProblem(reply, 400, "InvalidRequest")
+        }
+        for (const line of ["GET /v1/kv/k", "PUT /v1/kv/k", "DELETE /v1/kv/k", "GET /v1/kv", "GET /livez", "POST /key"]) {
+          assertProblem(yield* ask(line, ["Idempotency-Key: 1:1"]), 400, "InvalidRequest")
+        }
+        assert.strictEqual(store.commands, 0)
+      })
+    ))
+
+  it.live("an encoded value is 415, since it would be stored as it is", () =>
+    serving(({ ask, store }) =>
+      Effect.gen(function*() {
+        assertProblem(yield* ask("PUT /v1/kv/k", ["Content-Encoding: gzip"], "x"), 415, "InvalidRequest")
+        assert.strictEqual((yield* ask("PUT /v1/kv/k", ["Content-Encoding: identity"], "x")).status, 200)
+        assert.strictEqual(store.commands, 1)
+      })
+    ))
+
+  it.live("CompareFailed of the service is answered even where its entry has a lease", () =>
+    serving(
+      ({ ask }) =>
+        Effect.map(ask("PUT /v1/kv/k", ["If-Match: \"1\""], "v"), (reply) => {
+          assertProblem(reply, 412, "CompareFailed")
+          assert.include(reply.body, "\"lease\":\"5\"")
+        }),
+      {
+        replaced: {
+          set: () => {
+            const store = new FakeStore()
+            store.put("k", "v", store.next())
+            const entry = store.sorted[0]
+            return Effect.fail(
+              new CompareFailed({
+                current: entry === undefined ? null : { ...entry, leaseId: 5 as Entry["modRevision"] },
+                revision: store.revision
+              })
+            )
+          }
+        }
+      }
+    ))
+})

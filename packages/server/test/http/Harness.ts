@@ -1,0 +1,73 @@
+/** A server on a port of its own over the fake store, for one test. */
+import type { DistKv } from "@distkv/core"
+import { assert } from "@effect/vitest"
+import { Effect, Schema, type Scope } from "effect"
+import type { HttpListenerOptions } from "../../src/http/HttpListener.ts"
+import { HttpServer, type HttpServerOptions } from "../../src/http/HttpServer.ts"
+import { fakeLayer, FakeStore } from "./FakeDistKv.ts"
+import { exchange, type RawReply } from "./RawClient.ts"
+
+export interface Served {
+  readonly port: number
+  readonly url: string
+  readonly store: FakeStore
+  readonly server: typeof HttpServer.Service
+  /** One request on a connection of its own. */
+  readonly ask: (line: string, headers?: ReadonlyArray<string>, body?: string | Uint8Array) => Effect.Effect<RawReply>
+}
+
+export interface Setup extends HttpServerOptions, HttpListenerOptions {
+  /** Parts of the service that behave otherwise. */
+  readonly replaced?: Partial<typeof DistKv.Service> | undefined
+}
+
+export const serving = <A, E>(
+  body: (served: Served) => Effect.Effect<A, E, Scope.Scope>,
+  { replaced, ...options }: Setup = {}
+) => {
+  const store = new FakeStore()
+  return Effect.scoped(Effect.flatMap(HttpServer, (server) =>
+    body({
+      port: server.port,
+      url: server.url,
+      store,
+      server,
+      ask: (line, headers, content) => exchange(server.port, line, headers, content)
+    }))).pipe(
+      Effect.provide(HttpServer.layerBound({ port: 0, ...options })),
+      Effect.provide(fakeLayer(store, replaced))
+    )
+}
+
+const Problem = Schema.fromJsonString(Schema.Struct({
+  type: Schema.String,
+  title: Schema.String,
+  status: Schema.Int,
+  detail: Schema.String,
+  code: Schema.String,
+  applied: Schema.NullOr(Schema.String)
+}))
+
+/** Asserts that the reply is a failure as `http.md` words it. */
+export const assertProblem = (reply: RawReply, status: number, code: string, applied: string | null = "no") => {
+  assert.strictEqual(reply.status, status, reply.body)
+  assert.strictEqual(reply.headers.get("content-type"), "application/problem+json")
+  assert.strictEqual(reply.headers.get("cache-control"), "no-cache")
+  const problem = Schema.decodeUnknownSync(Problem)(reply.body)
+  assert.strictEqual(problem.status, status)
+  assert.strictEqual(problem.code, code, reply.body)
+  assert.strictEqual(problem.applied, applied)
+  assert.notStrictEqual(problem.detail, "")
+  const retries = status === 429 || status === 503
+  assert.strictEqual(reply.headers.has("retry-after"), retries)
+  if (retries) assert.isAtLeast(Number(reply.headers.get("retry-after")), 1)
+}
+
+const Json = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
+
+/** The JSON object of a success. */
+export const jsonOf = (reply: RawReply): { readonly [name: string]: unknown } => {
+  assert.strictEqual(reply.status, 200, reply.body)
+  assert.strictEqual(reply.headers.get("content-type"), "application/json")
+  return Schema.decodeUnknownSync(Json)(Buffer.from(reply.body, "latin1").toString("utf8"))
+}

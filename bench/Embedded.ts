@@ -2,7 +2,6 @@
 import { Keys } from "@distkv/transport-ssh"
 import { Effect } from "effect"
 import type { ChildProcess } from "node:child_process"
-import { once } from "node:events"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Contender, LoadResult } from "./Contender.ts"
@@ -27,16 +26,16 @@ export const makeDirectories = async (folder: string): Promise<ReadonlyArray<str
 const launch = (assignment: Assignment): ChildProcess =>
   startProgram(new URL("worker.ts", import.meta.url), [JSON.stringify(assignment)])
 
-const put = async (child: ChildProcess, question: Question): Promise<Answer> => {
-  const answered = once(child, "message")
-  const gone = once(child, "exit").then(([code]) => {
-    throw new Error(`a node's process ended with ${String(code)}`)
+const put = (child: ChildProcess, question: Question): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const gone = (code: number | null) => reject(new Error(`a node's process ended with ${String(code)}`))
+    child.once("exit", gone)
+    child.once("message", (answer: Answer) => {
+      child.off("exit", gone)
+      resolve(answer)
+    })
+    child.send(question)
   })
-  child.send(question)
-  const [answer]: Array<Answer> = await Promise.race([answered, gone])
-  if (answer === undefined) throw new Error("a node's process gave no answer")
-  return answer
-}
 
 const statusOf = async (child: ChildProcess): Promise<NodeReport> => {
   const answer = await put(child, { ask: "status" })

@@ -16,9 +16,9 @@ const keep = (child: ChildProcess): ChildProcess => {
 export const start = (command: string, args: ReadonlyArray<string>, options: SpawnOptions): ChildProcess =>
   keep(spawn(command, args, options))
 
-/** A program of this folder, on this Node, with a channel for messages. */
+/** A program of this folder, on this Node, with a channel for messages; standard output stays the benchmark's own. */
 export const startProgram = (file: URL, args: ReadonlyArray<string>): ChildProcess =>
-  keep(fork(file, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] }))
+  keep(fork(file, args, { stdio: ["ignore", 2, 2, "ipc"] }))
 
 export const pidOf = (child: ChildProcess): number => {
   if (child.pid === undefined) throw new Error(`${child.spawnfile} could not be started`)

@@ -8,7 +8,7 @@
  * |---|---|
  * | VoteRequest | flags u8 (1 pre-vote, 2 transfer), u8 0, term u64, last term u64, last index u64 |
  * | VoteReply | flags u8 (1 pre-vote, 2 granted), u8 0, term u64 |
- * | AppendRequest | u16 0, count u32, term u64, previous term u64, previous index u64, committed u64, round u64, entries |
+ * | AppendRequest | u16 0, count u32, term u64, previous term and index u64, committed u64, round u64, entries |
  * | AppendReply | flags u8 (1 matched), u8 0, term u64, index u64, hint term u64, hint index u64, round u64 |
  * | TimeoutNow | u16 0, term u64 |
  * | LinkReport | u16 0, JSON of the message |

@@ -50,7 +50,7 @@ const logs = (length: number, term: number): ReadonlyArray<ReadonlyArray<number>
   )
 
 describe("the commit index", () => {
-  it("is the paper's, for all logs of 4 entries, all match vectors of 1 to 4 voters and all older commit indexes", () => {
+  it("is the paper's, for all logs of 4 entries, match vectors of 1 to 4 voters and commit indexes before", () => {
     let tried = 0
     for (let count = 1; count <= 4; count++) {
       const config = membership(nodes(count), [node(8), node(9)])

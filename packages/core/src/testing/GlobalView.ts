@@ -5,7 +5,7 @@
 import { decodeCommand } from "../domain/CommandCodec.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import type { NodeId } from "../domain/Identity.ts"
-import { voterIds } from "../domain/Membership.ts"
+import { type Membership, voterIds } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
@@ -25,8 +25,10 @@ export interface Mark {
   readonly term: Term
   readonly checksum: number
   readonly chain: number
-  /** The voters, where it is a config entry. */
+  /** The voters, where it is a config entry, … */
   readonly voters: ReadonlyArray<NodeId> | null
+  /** … and all members. */
+  readonly members: ReadonlyArray<NodeId> | null
 }
 
 /** A committed entry, and the term of the node that first said so. */
@@ -69,13 +71,20 @@ const noPending = { writes: 0, reads: 0, bytes: 0 }
 
 export const markOf = (previous: Mark | undefined, entry: LogEntry): Mark => {
   const checksum = getU32(entry.record, 0)
-  return { term: entry.term, checksum, chain: mix32(previous?.chain ?? 1, checksum), voters: votersOf(entry) }
+  const membership = membershipOf(entry)
+  return {
+    term: entry.term,
+    checksum,
+    chain: mix32(previous?.chain ?? 1, checksum),
+    voters: membership === null ? null : voterIds(membership),
+    members: membership === null ? null : membership.members.map((member) => member.id)
+  }
 }
 
-const votersOf = (entry: LogEntry): ReadonlyArray<NodeId> | null => {
+const membershipOf = (entry: LogEntry): Membership | null => {
   if (entry.kind !== commandKind.Configure) return null
   const command = decodeCommand(entry.record)
-  return command._tag === "Configure" ? voterIds(command.membership) : null
+  return command._tag === "Configure" ? command.membership : null
 }
 
 /** A majority of these. */
@@ -94,6 +103,8 @@ export class GlobalView {
   /** How often a node became leader, and how often it was another one than before. */
   elections = 0
   leaderChanges = 0
+  /** The members by the last committed config entry. */
+  members: ReadonlySet<NodeId> = new Set()
   private lastLeader: NodeId | null = null
   private readonly invariants: Array<Invariant> = []
 
@@ -235,8 +246,11 @@ export class GlobalView {
         this.violate("I9", `${view.id} commits ${index}, but its log ends at ${node.log.length}`)
         return
       }
-      if (known === undefined) this.committed.push({ ...mark, knownIn: view.term })
-      else if (known.chain !== mark.chain) {
+      if (known === undefined) {
+        this.committed.push({ ...mark, knownIn: view.term })
+        if (mark.members !== null) this.members = new Set(mark.members)
+      }
+      if (known !== undefined && known.chain !== mark.chain) {
         this.violate(
           "I6",
           `${view.id} commits ${index} of term ${mark.term}, but another entry is committed there (term ${known.term})`

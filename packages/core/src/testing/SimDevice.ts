@@ -45,6 +45,7 @@ export class SimDevice {
   private host: SimHost | null = null
   private busy = false
   private failed = false
+  private hung = false
   private run = 0
 
   constructor(world: SimWorld, name: string, random: Prng) {
@@ -58,10 +59,22 @@ export class SimDevice {
     return this.failed
   }
 
+  /** Whether this run's process may rightly give up: a write has failed, or hung. */
+  get isFaulty(): boolean {
+    return this.failed || this.hung || this.faults.hangs
+  }
+
   /** A process of `host` uses the device from now on. */
   attach(host: SimHost): void {
     this.host = host
     this.failed = false
+    this.hung = false
+  }
+
+  /** Writes are taken but never end, until `resume`. */
+  hang(): void {
+    this.faults.hangs = true
+    this.hung = true
   }
 
   /** Issues a write; `apply` is what it makes durable. Settles when it is done, whoever still waits. */

@@ -3,6 +3,7 @@ import { Effect, type Scope } from "effect"
 import { NoLeader } from "../DistKvError.ts"
 import type { Address, ClusterId, Identity, NodeId, PublicKey } from "../domain/Identity.ts"
 import { emptyMembership, type Membership } from "../domain/Membership.ts"
+import { firstCallId, judgePeer, maySay } from "../domain/PeerDirectory.ts"
 import type { AdminCommand, AdminResult, Envelope, Link } from "../domain/PeerMessage.ts"
 import type { OpenTransport, PeerTraffic } from "../Transport.ts"
 import type { SimHost } from "./SimHost.ts"
@@ -24,9 +25,6 @@ export interface Endpoint extends Speaker {
 
 /** The key of a simulated node follows from its id. */
 export const publicKeyOf = (node: string): PublicKey => `ssh-sim ${node}` as PublicKey
-
-/** Ids of the transport's own requests; a node's own requests count from below. */
-const firstCallId = 2 ** 52
 
 class OpenEndpoint implements Endpoint {
   readonly identity: Identity
@@ -61,6 +59,16 @@ class OpenEndpoint implements Endpoint {
 
   readonly deliver = (envelope: Envelope): void => {
     const { message } = envelope
+    const { clusterId, from, incarnation, publicKey } = envelope
+    const peer = { nodeId: from, clusterId, incarnation, publicKey }
+    const own = {
+      nodeId: this.identity.nodeId,
+      clusterId: this.clusterId,
+      incarnation: this.identity.incarnation,
+      publicKey: publicKeyOf(this.identity.nodeId)
+    }
+    const isAnswer = message._tag === "AdminReply" && this.calls.has(message.id)
+    if (!isAnswer && !maySay(judgePeer(own, this.membership, peer), peer, message)) return
     count(this.received, envelope.from, 1)
     if (message._tag === "AdminReply" && message.id >= firstCallId) {
       this.calls.get(message.id)?.(message.result)

@@ -4,7 +4,7 @@
  * `crash` cuts the power: the fibers are gone at once, no finaliser runs. `pause` stops the processor while clocks and
  * the world go on; what arrives in the meantime waits, expired timers before messages.
  */
-import { Clock, Context, Duration, Effect, type Fiber, Random, Scheduler } from "effect"
+import { Clock, Context, Duration, Effect, type Fiber, Logger, Random, Scheduler } from "effect"
 import { SecureRandom, WebCrypto } from "effect/crypto"
 import type { Prng } from "./Prng.ts"
 import type { SimWorld } from "./SimWorld.ts"
@@ -34,6 +34,8 @@ export class SimHost {
   private readonly monotonicOffsetMs: number
   private readonly rate: number
   private preemptAfter: number
+  private pausedSince: number | null = null
+  private pausedMs = 0
   private heldTimers: Array<() => void> = []
   private heldTasks: Array<() => void> = []
   private heldArrivals: Array<() => void> = []
@@ -52,6 +54,7 @@ export class SimHost {
       Context.add(Clock.Clock, this.clock),
       Context.add(Scheduler.Scheduler, this.makeScheduler()),
       Context.add(Random.Random, random.fork("effects")),
+      Context.add(Logger.CurrentLoggers, new Set([this.makeLogger()])),
       Context.add(WebCrypto.WebCrypto, crypto),
       Context.add(SecureRandom.SecureRandom, SecureRandom.make((size) => crypto.getRandomValues(new Uint8Array(size))))
     )
@@ -60,6 +63,12 @@ export class SimHost {
   /** Local milliseconds on the monotonic clock. */
   get monotonicMs(): number {
     return this.monotonicOffsetMs + this.world.now * this.rate
+  }
+
+  /** Local milliseconds during which this host ran: pauses do not count. */
+  get runningMs(): number {
+    const current = this.pausedSince === null ? 0 : this.world.now - this.pausedSince
+    return this.monotonicMs - (this.pausedMs + current) * this.rate
   }
 
   /** Starts an effect on this host. */
@@ -101,13 +110,17 @@ export class SimHost {
   }
 
   pause(): void {
+    if (this.isPaused) return
     this.isPaused = true
+    this.pausedSince = this.world.now
   }
 
   /** Ends the pause: tasks interrupted by it, then expired timers, then what arrived, in order. */
   resume(): void {
     if (!this.isPaused || this.isDead) return
     this.isPaused = false
+    if (this.pausedSince !== null) this.pausedMs += this.world.now - this.pausedSince
+    this.pausedSince = null
     const arrivals = this.heldArrivals
     for (const task of [...this.heldTasks, ...this.heldTimers]) this.world.schedule(this, task)
     if (arrivals.length > 0) this.world.schedule(this, () => arrivals.forEach((action) => action()))
@@ -126,6 +139,15 @@ export class SimHost {
     if (this.isDead) return
     if (this.isPaused) this.heldTimers.push(action)
     else this.run(action)
+  }
+
+  /** What programs log becomes part of the timeline. */
+  private makeLogger(): Logger.Logger<unknown, void> {
+    return Logger.make(({ logLevel, message }) => {
+      const parts = Array.isArray(message) ? message : [message]
+      const text = parts.map((part) => typeof part === "string" ? part : JSON.stringify(part)).join(" ")
+      this.world.timeline.record(this.world.now, this.label, `${logLevel}: ${text}`)
+    })
   }
 
   private makeScheduler(): Scheduler.Scheduler {

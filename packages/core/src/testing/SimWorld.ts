@@ -61,9 +61,9 @@ export class SimWorld {
     this.root = this.host("root")
   }
 
-  /** A computer of its own in this world, with its own clocks. */
-  host(label: string, options?: SimHostOptions): SimHost {
-    return new SimHost(this, label, this.random.fork(`host ${label}`), options)
+  /** A computer of its own in this world, with its own clocks; `stream` tells apart those with one label. */
+  host(label: string, options?: SimHostOptions, stream = ""): SimHost {
+    return new SimHost(this, label, this.random.fork(`host ${label} ${stream}`), options)
   }
 
   /** Calls `action` after so many milliseconds, whatever happens to the nodes. */

@@ -35,7 +35,9 @@ const refused = (reason: string): PeerStanding => ({ _tag: "refused", reason })
  * Judges a peer by this node's own identity and the membership it knows.
  *
  * A node that belongs to no cluster, or knows no membership yet, takes raft traffic from every key it trusts: it has
- * to learn from somebody who the members are.
+ * to learn from somebody who the members are. So has a member that was away while another was added: a trusted key that
+ * names this node's own cluster, and nobody else's name, counts as that other (thesis §4.1), and the Raft state listens
+ * to nothing but its appends and requests for votes until the membership names it.
  */
 export const judgePeer = (own: PeerIdentity, membership: Membership, peer: PeerIdentity): PeerStanding => {
   if (peer.publicKey === own.publicKey) return refused("it uses this node's own key")
@@ -46,7 +48,11 @@ export const judgePeer = (own: PeerIdentity, membership: Membership, peer: PeerI
     return refused("its key belongs to a removed member, and never comes back")
   }
   const known = findMember(membership, peer.nodeId)
-  if (known === undefined) return own.clusterId === null || membership.members.length === 0 ? member : guest
+  if (known === undefined) {
+    const ownsOther = membership.members.some((other) => other.publicKey === peer.publicKey)
+    const isOurs = own.clusterId === null || membership.members.length === 0 || peer.clusterId === own.clusterId
+    return isOurs && !ownsOther ? member : guest
+  }
   if (known.publicKey !== peer.publicKey) return guest
   return known.incarnation === null || known.incarnation === peer.incarnation ? member : guest
 }

@@ -28,15 +28,19 @@ describe("distkv inside a service", () => {
       assert.deepStrictEqual(yield* Effect.provide(twice, store(directory)), [3, 4])
     }), 30_000)
 
-  it.live("three nodes in one process see each other's writes, and count every visit once", () =>
-    Effect.gen(function*() {
-      const nodes = yield* threeNodes
-      const visits = nodes.flatMap((kv) => Array.from({ length: 5 }, () => Effect.provideService(visit, DistKv, kv)))
-      const counts = yield* Effect.all(visits, { concurrency: "unbounded" })
-      assert.deepStrictEqual(counts.toSorted((a, b) => a - b), visits.map((_, i) => i + 1))
-      for (const kv of nodes) {
-        const entry = yield* kv.get("visits", { timeout: Duration.seconds(5) })
-        assert.strictEqual(new TextDecoder().decode(entry.value), "15")
-      }
-    }), 30_000)
+  it.live(
+    "three nodes in one process see each other's writes, and count every visit once",
+    () =>
+      Effect.gen(function*() {
+        const nodes = yield* threeNodes
+        const visits = nodes.flatMap((kv) => Array.from({ length: 5 }, () => Effect.provideService(visit, DistKv, kv)))
+        const counts = yield* Effect.all(visits, { concurrency: "unbounded" })
+        assert.deepStrictEqual(counts.toSorted((a, b) => a - b), visits.map((_, i) => i + 1))
+        for (const kv of nodes) {
+          const entry = yield* kv.get("visits", { timeout: Duration.seconds(5) })
+          assert.strictEqual(new TextDecoder().decode(entry.value), "15")
+        }
+      }),
+    30_000
+  )
 })

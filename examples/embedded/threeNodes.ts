@@ -24,6 +24,8 @@ const node = (id: string, founder: string) =>
 /** Three nodes on one network, each as the service that it is to an app; they close with the scope. */
 export const threeNodes = Effect.gen(function*() {
   const network = Layer.succeedContext(yield* Layer.build(MemoryTransport.network))
-  return yield* Effect.forEach(["n1", "n2", "n3"], (id) =>
-    Effect.map(Layer.build(Layer.provide(node(id, "n1"), network)), (context) => Context.get(context, DistKv)))
+  return yield* Effect.forEach(
+    ["n1", "n2", "n3"],
+    (id) => Effect.map(Layer.build(Layer.provide(node(id, "n1"), network)), (context) => Context.get(context, DistKv))
+  )
 })

@@ -1,8 +1,9 @@
 /** `demo`: a whole cluster on this machine, a process for each node, real SSH and real storage. */
 import { Keys } from "@distkv/transport-ssh"
-import { Effect } from "effect"
+import { Duration, Effect, Fiber } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { DistKvClient } from "../http/client/DistKvClient.ts"
 import { type DemoNode, launchNode } from "./demo/DemoNode.ts"
 import { dataDirOf, logFileOf, makePlan, type Plan, type PlannedNode } from "./demo/DemoPlan.ts"
 import { failed } from "./ExitStatus.ts"
@@ -46,6 +47,16 @@ const entranceFlags = (dir: string, plan: Plan, node: PlannedNode): ReadonlyArra
   const isNew = !fs.existsSync(path.join(dataDirOf(dir, node.id), "identity.json"))
   return isNew ? ["--node-id", node.id, "--bootstrap"] : ["--node-id", node.id]
 }
+
+/** A node serves as a learner first; a demo that can lose a node has all of them vote. */
+const untilAllVote = Effect.fnUntraced(function*(nodes: ReadonlyArray<Ready>) {
+  const store = yield* Effect.orDie(DistKvClient.make({ endpoints: nodes.map((node) => node.http) }))
+  const voters = store.cluster().pipe(
+    Effect.map(({ members }) => members.filter((member) => member.voter).length),
+    Effect.catch(() => Effect.succeed(0))
+  )
+  while ((yield* voters) < nodes.length) yield* Effect.sleep(Duration.millis(50))
+})
 
 const program = (): string => {
   const local = path.join("node_modules", ".bin", "distkv")
@@ -107,8 +118,12 @@ const run = Effect.fnUntraced(function*(flags: DemoFlags) {
     Effect.forEach(nodes, (node) => node.stop, { concurrency: "unbounded", discard: true })
   )
   const ready = yield* Effect.forEach(nodes, (node) => node.ready, { concurrency: "unbounded" })
+  const watching = yield* Effect.forkScoped(
+    Effect.forEach(nodes, (node) => watch(flags, plan, node), { concurrency: "unbounded" })
+  )
+  yield* untilAllVote(ready)
   yield* sayReady(flags, ready)
-  yield* Effect.forEach(nodes, (node) => watch(flags, plan, node), { concurrency: "unbounded" })
+  yield* Fiber.join(watching)
   return yield* failed("every node has ended")
 }, Effect.scoped)
 

@@ -40,7 +40,7 @@ describe("the plan of a demo", () => {
       const dir = yield* temporaryDirectory
       const three = yield* makePlan({ dir, nodes: 3, http: anyHttp })
       const four = yield* makePlan({ dir, nodes: 4, http: undefined })
-      assert.deepStrictEqual(four.nodes.slice(0, 3), three.nodes)
+      assert.deepStrictEqual(four.nodes.slice(0, 3), [...three.nodes])
       assert.strictEqual(four.nodes[3]?.id, "n4")
       const fewer = yield* Effect.flip(makePlan({ dir, nodes: 2, http: undefined }))
       assert.include(fewer.message, "another --dir")

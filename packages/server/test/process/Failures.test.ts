@@ -14,7 +14,7 @@ describe("a cluster whose processes are killed and stopped", () => {
   it.live("loses no acknowledged write while leaders are killed under load", () =>
     Effect.gen(function*() {
       const cluster = yield* startCluster(yield* temporaryDirectory, ids)
-      const load = yield* startLoad(() => cluster.nodes.values(), 4)
+      const load = yield* startLoad("load", () => cluster.nodes.values(), 4)
       for (let round = 0; round < 4; round++) {
         yield* within("the cluster takes writes", Duration.seconds(30), load.more(between))
         const leader = yield* cluster.leader
@@ -34,14 +34,14 @@ describe("a cluster whose processes are killed and stopped", () => {
     () =>
       Effect.gen(function*() {
         const cluster = yield* startCluster(yield* temporaryDirectory, ids)
-        const load = yield* startLoad(() => cluster.nodes.values(), 4)
+        const load = yield* startLoad("load", () => cluster.nodes.values(), 4)
         for (let round = 0; round < 3; round++) {
           yield* within("the cluster takes writes", Duration.seconds(30), load.more(between))
           const leader = yield* cluster.leader
           const victim = cluster.nodes.get(leader)!
           yield* victim.signal("SIGSTOP")
           const others = new Map(Array.from(cluster.nodes).filter(([id]) => id !== leader))
-          const next = yield* startLoad(() => others.values(), 1)
+          const next = yield* startLoad(`round-${round}`, () => others.values(), 1)
           yield* within("the rest takes writes", Duration.seconds(30), next.more(between))
           yield* victim.signal("SIGCONT")
           yield* next.audit(others.values())
@@ -58,7 +58,7 @@ describe("a cluster whose processes are killed and stopped", () => {
     () =>
       Effect.gen(function*() {
         const cluster = yield* startCluster(yield* temporaryDirectory, ids)
-        const load = yield* startLoad(() => cluster.nodes.values(), 4)
+        const load = yield* startLoad("load", () => cluster.nodes.values(), 4)
         for (let round = 0; round < 2; round++) {
           yield* within("the cluster takes writes", Duration.seconds(30), load.more(between))
           const all = Array.from(cluster.nodes.values())

@@ -22,10 +22,11 @@ export interface Load {
 }
 
 /**
- * Starts `clients` writers. Each sets its own keys, one after another, to rising numbers: `<client>/last` every time,
- * and a key of its own for every number, so that a write lost in the middle shows too.
+ * Starts `clients` writers. Each sets its own keys below `name`, one after another, to rising numbers: `<client>/last`
+ * every time, and a key of its own for every number, so that a write lost in the middle shows too.
  */
 export const startLoad = Effect.fnUntraced(function*(
+  name: string,
   nodes: () => Iterable<NodeProcess>,
   clients: number
 ): Effect.fn.Return<Load, never, Scope.Scope> {
@@ -49,7 +50,7 @@ export const startLoad = Effect.fnUntraced(function*(
   })
   const writers: Array<Fiber.Fiber<void>> = []
   for (let i = 0; i < clients; i++) {
-    const self: Knowledge = { key: `load/${i}`, acknowledged: 0, attempted: 0 }
+    const self: Knowledge = { key: `${name}/${i}`, acknowledged: 0, attempted: 0 }
     known.push(self)
     writers.push(
       yield* Effect.forkScoped(Effect.whileLoop({
@@ -66,7 +67,7 @@ export const startLoad = Effect.fnUntraced(function*(
   const audit = Effect.fnUntraced(function*(live: Iterable<NodeProcess>) {
     yield* Deferred.succeed(stop, undefined)
     for (const writer of writers) yield* Fiber.join(writer)
-    yield* compare(live, known, acknowledgedKeys)
+    yield* compare(live, `${name}/`, known, acknowledgedKeys)
     return acknowledgedKeys.size
   })
   return { acknowledged: Ref.get(total), more, audit }
@@ -74,6 +75,7 @@ export const startLoad = Effect.fnUntraced(function*(
 
 const compare = Effect.fnUntraced(function*(
   nodes: Iterable<NodeProcess>,
+  prefix: string,
   known: ReadonlyArray<Knowledge>,
   acknowledged: ReadonlyMap<string, string>
 ): Effect.fn.Return<void, TestFailed> {
@@ -82,7 +84,7 @@ const compare = Effect.fnUntraced(function*(
   let after: string | undefined
   do {
     const page = yield* Effect.mapError(
-      client.list({ prefix: "load/", after, timeout: Duration.seconds(10) }),
+      client.list({ prefix, after, timeout: Duration.seconds(10) }),
       (error) => new TestFailed({ message: `the audit cannot read: ${error.message}` })
     )
     for (const entry of page.entries) found.set(entry.key, new TextDecoder().decode(entry.value))

@@ -13,7 +13,7 @@ describe("nodes that come and go", () => {
   it.live("a fourth node joins, catches up, votes, and serves what was there before", () =>
     Effect.gen(function*() {
       const cluster = yield* startCluster(yield* temporaryDirectory, ["n1", "n2", "n3"])
-      const load = yield* startLoad(() => cluster.nodes.values(), 2)
+      const load = yield* startLoad("load", () => cluster.nodes.values(), 2)
       yield* within("the cluster takes writes", Duration.seconds(30), load.more(100))
       yield* exchangeKeys(["n1", "n2", "n3", "n4"].map(cluster.dirOf))
       const entrance = ["--node-id", "n4", "--join", cluster.nodes.get("n2")!.ready.raft]
@@ -73,7 +73,7 @@ describe("nodes that come and go", () => {
         yield* eventually(
           "the stranger says what is missing",
           Duration.seconds(20),
-          Effect.sync(() => stranger.stderr().includes(key.fingerprint) ? true : undefined),
+          Effect.sync(() => stranger.stderr().includes(key.publicKey) ? true : undefined),
           stranger.stderr
         )
         const client = yield* clientOf([member])

@@ -25,8 +25,8 @@ const acquire = (directory: string): DatabaseSync => {
   const path = join(directory, "lock")
   const database = new DatabaseSync(path)
   try {
-    // Without a journal nothing but the empty file itself is ever made.
-    database.exec("PRAGMA journal_mode = OFF; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+    // With its journal in memory nothing but the empty file itself is ever made.
+    database.exec("PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
     chmodSync(path, 0o600)
     return database
   } catch (cause) {

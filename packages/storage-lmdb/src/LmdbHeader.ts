@@ -52,7 +52,9 @@ export const prepareLmdbFile = (path: string, leastBytes: number): string | null
 const flawOf = (file: number, leastBytes: number): string | null => {
   const stat = fstatSync(file)
   if (!stat.isFile()) return "it is not a regular file"
-  if (stat.size < leastBytes) return `it is cut short: ${stat.size} bytes, and it had ${leastBytes}`
+  if (stat.size < leastBytes) {
+    return `it has ${stat.size} bytes and once had ${leastBytes}, so it was cut short or replaced by an older copy`
+  }
   if (stat.size === 0) return null
   const first = readMeta(file, 0)
   if (typeof first === "string") return `its first meta page ${first}`

@@ -7,9 +7,6 @@ import { newerFormat, reading } from "./Failure.ts"
 import type { SmallRow } from "./SmallRow.ts"
 import { smallRow } from "./SmallRow.ts"
 
-/** The format of the environments' rows; raised with any change that an older program would misread. */
-const format = 1
-
 const count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
 
 /** Whose environment it is: the same as in the identity file, or the directory was put together from several. */
@@ -41,6 +38,9 @@ export const stateMetaRow: SmallRow<StateMeta> = smallRow(
 )
 
 export class MetaRows {
+  /** The format of the environments' rows; raised with any change that an older program would misread. */
+  static readonly format = 1
+
   private readonly rows: Rows
   private readonly name: string
 
@@ -53,7 +53,7 @@ export class MetaRows {
   static openUnsafe(environment: Environment, name: string): MetaRows {
     const meta = new MetaRows(reading(`the ${name} cannot be read`, () => environment.rows("meta")), name)
     const found = meta.getUnsafe(formatRow)
-    if (found !== null && found > format) throw newerFormat(`the ${name}`, found, format)
+    if (found !== null && found > MetaRows.format) throw newerFormat(`the ${name}`, found, MetaRows.format)
     return meta
   }
 
@@ -69,7 +69,7 @@ export class MetaRows {
 
   /** Makes the environment that of `owner`. */
   claim(batch: Batch, owner: Owner): void {
-    this.put(batch, formatRow, format)
+    this.put(batch, formatRow, MetaRows.format)
     this.put(batch, ownerRow, owner)
   }
 

@@ -1,6 +1,6 @@
 /** Data directories for tests: new, private, and gone with the test's scope. */
-import type { Identity, LogEntry, LogIndex, Term } from "@distkv/core"
-import { entryOf, Incarnation, LogStore, NodeId, StateStore } from "@distkv/core"
+import type { Checkpoint, HardState, Identity, Key, LogEntry, LogIndex, Revision, Term } from "@distkv/core"
+import { emptyMembership, entryOf, Incarnation, LogStore, NodeId, StateStore } from "@distkv/core"
 import { Context, Effect, Layer } from "effect"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -38,3 +38,34 @@ export const noOps = (term: number, from: number, to: number): ReadonlyArray<Log
       unacknowledged: 0 as LogIndex,
       command: { _tag: "NoOp" }
     }))
+
+export const otherIdentity: Identity = {
+  ...someIdentity,
+  nodeId: NodeId.make("n2"),
+  incarnation: Incarnation.make("fedcba9876543210fedcba9876543210")
+}
+
+export const hardState = (term: number, votedFor: string | null): HardState => ({
+  term: term as Term,
+  votedFor: votedFor === null ? null : NodeId.make(votedFor)
+})
+
+/** A checkpoint at an entry, in which so many keys all have the entry's index as their value. */
+export const aCheckpoint = (term: number, index: number, keys: number): Checkpoint => ({
+  meta: {
+    applied: { term: term as Term, index: index as LogIndex },
+    revision: index as Revision,
+    compactRevision: 0 as Revision,
+    historyBytes: 0,
+    historyCutBytes: 0,
+    keys,
+    membership: emptyMembership
+  },
+  rows: new Map(Array.from({ length: keys }, (_, i) => {
+    const key = `key${i}` as Key
+    const revision = index as Revision
+    const value = Buffer.from(`${index}`)
+    return [key, { key, value, createRevision: revision, modRevision: revision, version: 1, leaseId: null }]
+  })),
+  history: []
+})

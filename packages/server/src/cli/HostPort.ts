@@ -15,7 +15,10 @@ export const parseHostPort = (input: string): HostPort | undefined => {
 }
 
 /** Writes `host:port`, with brackets around an IPv6 host. */
-export const formatHostPort = ({ host, port }: HostPort): string => `${host.includes(":") ? `[${host}]` : host}:${port}`
+export const formatHostPort = ({ host, port }: HostPort): string => {
+  const name = host.includes(":") ? `[${host}]` : host
+  return `${name}:${port}`
+}
 
 /** Whether only this machine can reach a listener on `host`. */
 export const isLoopback = (host: string): boolean =>

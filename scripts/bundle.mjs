@@ -3,17 +3,22 @@
  * two packages with native parts, and what only some commands need in chunks of their own.
  *
  * `packages/server/bin/distkv.mjs` runs the bundle while it is newer than every source.
+ *
+ *   node scripts/bundle.mjs [DIRECTORY, packages/server/dist unless told otherwise]
  */
-import { renameSync, rmSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "rolldown"
 
 const server = join(dirname(fileURLToPath(import.meta.url)), "..", "packages", "server")
-const entry = join(server, "dist", "distkv.bundle.mjs")
-const chunks = join(server, "dist", "bundle")
+const dist = resolve(process.argv[2] ?? join(server, "dist"))
+const entry = join(dist, "distkv.bundle.mjs")
+const chunks = join(dist, "bundle")
 const building = `${chunks}.new`
 
+const began = new Date()
+mkdirSync(dist, { recursive: true })
 rmSync(building, { force: true, recursive: true })
 await build({
   input: { program: join(server, "src", "main.ts") },
@@ -33,3 +38,5 @@ rmSync(entry, { force: true })
 rmSync(chunks, { force: true, recursive: true })
 renameSync(building, chunks)
 writeFileSync(entry, `import "./bundle/program.mjs"\n`)
+// A source that was changed while the bundle was built is newer than the bundle.
+utimesSync(entry, began, began)

@@ -24,7 +24,7 @@ export const formatHostPort = ({ host, port }: HostPort): string => {
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 
-/** Reads a node's HTTP address, with or without the scheme, and gives it without a path; undefined for anything else. */
+/** Reads a node's HTTP address, with or without its scheme, and gives its origin; undefined for anything else. */
 export const parseEndpoint = (input: string): string | undefined => {
   const url = URL.parse(/^https?:\/\//.test(input) ? input : `http://${input}`)
   if (url === null || url.protocol !== "http:" || url.hostname === "") return undefined

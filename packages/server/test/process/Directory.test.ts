@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import * as fs from "node:fs"
+import * as net from "node:net"
 import * as path from "node:path"
 import { clientOf } from "./TestCluster.ts"
 import { runProgram, spawnProgram, startNode, temporaryDirectory, within } from "./TestNode.ts"
@@ -110,6 +111,29 @@ describe("a node and its directory", () => {
       assert.include(http.stderr, address)
     }), 60_000)
 
+  it.live("SIGHUP ends nothing, and reads the keys again", () =>
+    Effect.gen(function*() {
+      const dir = path.join(yield* temporaryDirectory, "n1")
+      const node = yield* startNode(dir, bootstrap)
+      yield* node.serves
+      yield* node.signal("SIGHUP")
+      const client = yield* clientOf([node])
+      yield* client.set("k", "v")
+      yield* node.signal("SIGTERM")
+      assert.strictEqual((yield* within("the node closes", closing, node.ended, node.stderr)).status, 0)
+    }), 60_000)
+
+  it.live("a second signal ends a node at once, though it still waits for a request", () =>
+    Effect.gen(function*() {
+      const node = yield* startNode(path.join(yield* temporaryDirectory, "n1"), bootstrap)
+      yield* node.serves
+      yield* unfinishedRequest(new URL(node.ready.http))
+      // What comes within half a second of the first counts as the same keystroke, so that one is sent again and again.
+      const insist = Effect.forever(Effect.andThen(node.signal("SIGTERM"), Effect.sleep(Duration.millis(100))))
+      const ended = yield* Effect.raceFirst(within("the node ends", closing, node.ended, node.stderr), insist)
+      assert.strictEqual(ended.status, 128 + 15, "not 0, as after a graceful close")
+    }), 60_000)
+
   it.live("a parent's end is a node's end too, where it was started with a channel", () =>
     Effect.gen(function*() {
       const dir = yield* temporaryDirectory
@@ -135,6 +159,20 @@ describe("a node and its directory", () => {
       )
     }), 60_000)
 })
+
+/** A request whose body never ends; open until the scope closes. */
+const unfinishedRequest = ({ hostname, port }: URL) =>
+  Effect.acquireRelease(
+    Effect.callback<net.Socket>((resume) => {
+      const socket = net.connect(Number(port), hostname, () => {
+        socket.write(`PUT /v1/kv/k HTTP/1.1\r\nHost: ${hostname}:${port}\r\nContent-Length: 10\r\n\r\nx`, () =>
+          resume(Effect.succeed(socket)))
+      })
+      socket.on("error", () =>
+        undefined)
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
 
 const isAlive = (pid: number): boolean => {
   try {

@@ -51,6 +51,10 @@ export interface SpawnOptions {
   readonly cwd?: string | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
   readonly input?: string | Uint8Array | undefined
+  /** What Node runs instead of the program's door. */
+  readonly file?: string | undefined
+  /** Flags of Node itself. */
+  readonly nodeFlags?: ReadonlyArray<string> | undefined
 }
 
 /** Starts the program; whatever still runs when the scope closes is killed. */
@@ -61,7 +65,7 @@ export const spawnProgram = Effect.fnUntraced(function*(
   const ended = yield* Deferred.make<Ended>()
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, [programFile, ...args], {
+      spawn(process.execPath, [...options.nodeFlags ?? [], options.file ?? programFile, ...args], {
         cwd: options.cwd,
         env: environment(options.env ?? {}),
         stdio: ["pipe", "pipe", "pipe"]
@@ -149,7 +153,8 @@ const startLimit = Duration.seconds(30)
 /** Starts a node on drawn ports (SSH's is kept in its directory for the next start), and waits for its listeners. */
 export const startNode = Effect.fnUntraced(function*(
   dir: string,
-  flags: ReadonlyArray<string>
+  flags: ReadonlyArray<string>,
+  options: Pick<SpawnOptions, "file" | "nodeFlags"> = {}
 ): Effect.fn.Return<NodeProcess, TestFailed, Scope.Scope> {
   fs.mkdirSync(dir, { recursive: true })
   const readyFile = path.join(dir, "ready.json")
@@ -157,7 +162,7 @@ export const startNode = Effect.fnUntraced(function*(
   const drawn = ["--raft", "127.0.0.1:0", "--http", "127.0.0.1:0"]
   const program = yield* spawnProgram(
     ["start", "--data-dir", dir, ...drawn, "--ready-file", readyFile, ...timing, ...flags],
-    { cwd: path.dirname(dir) }
+    { ...options, cwd: path.dirname(dir) }
   )
   const readIt = Effect.suspend(() =>
     fs.existsSync(readyFile)

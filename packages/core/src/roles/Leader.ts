@@ -1,31 +1,31 @@
 /**
  * Leads for one term: the only node in it that adds entries (§5.2, §5.3). Begins with an entry of its own term, without
- * which it could neither commit what it inherited (§5.4.2) nor serve reads (thesis §6.4), and ends when it sees a higher
- * term, or has not heard from a quorum for an election time-out (check-quorum).
+ * which it could neither commit what it inherited (§5.4.2) nor serve reads (thesis §6.4), and ends when it sees a
+ * higher term, or has not heard from a quorum for an election time-out (check-quorum).
  *
  * Invariant: it adds entries only at the end of its log and only with its own term.
  */
 import { InvalidRequest, Overloaded, StorageFull } from "../DistKvError.ts"
-import { encodeCommand, isProposable } from "../domain/CommandCodec.ts"
-import { stamp } from "../domain/RecordCodec.ts"
-import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import type { Command } from "../domain/Command.ts"
+import { encodeCommand, isProposable } from "../domain/CommandCodec.ts"
 import type { NodeId } from "../domain/Identity.ts"
+import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import { findMember } from "../domain/Membership.ts"
 import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { LogIndex } from "../domain/Position.ts"
+import { stamp } from "../domain/RecordCodec.ts"
 import { commitIndex } from "../rules/Commitment.ts"
 import { historyToCut } from "../rules/History.ts"
 import { isQuorum } from "../rules/Quorum.ts"
 import { ReadQueue } from "../rules/ReadIndex.ts"
-import { forwardedWrite, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
-import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
-import { Changes } from "./Changes.ts"
-import { Handover } from "./Handover.ts"
 import type { Administer, NodeMessage } from "../state/NodeMessage.ts"
-import type { NodeState } from "./NodeState.ts"
 import type { LeaderRead } from "../state/PendingReads.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
+import { Changes } from "./Changes.ts"
+import { forwardedWrite, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
+import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
+import { Handover } from "./Handover.ts"
+import type { NodeState } from "./NodeState.ts"
 import { Replication } from "./Replication.ts"
 
 export class Leader {
@@ -107,6 +107,8 @@ export class Leader {
       node.observeAppended(this.fresh)
       this.fresh = []
     }
+    // Deposed in this turn: the term is another's by now, and nothing may be said or counted in it.
+    if (node.next !== null) return node.endTurn()
     this.advanceCommit()
     this.changes.advance(this.isSettled)
     if (this.reads.wantsRound && this.isSettled) this.reads.begin(this.replication.beginRound(), node.commit)

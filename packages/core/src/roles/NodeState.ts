@@ -18,15 +18,15 @@ import type { LogIndex, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
 import type { MembershipLog } from "../state/MembershipLog.ts"
+import type { Administer, NodeMessage, Persisted } from "../state/NodeMessage.ts"
 import type { NodeObserver, NodeView } from "../state/Observer.ts"
+import { PendingReads } from "../state/PendingReads.ts"
+import { PendingWrites } from "../state/PendingWrites.ts"
 import type { RaftLog } from "../state/RaftLog.ts"
 import type { StateMachine } from "../state/StateMachine.ts"
 import { WriteBuffer } from "../state/WriteBuffer.ts"
 import type { DurableClaim, OpenTransport } from "../Transport.ts"
 import { ForwardFilter } from "./ForwardFilter.ts"
-import type { Administer, NodeMessage, Persisted } from "../state/NodeMessage.ts"
-import { PendingReads } from "../state/PendingReads.ts"
-import { PendingWrites } from "../state/PendingWrites.ts"
 
 /** What a node is made of; all fixed for the life of the process. */
 export interface NodeParts {
@@ -355,7 +355,7 @@ export class NodeState {
 const viewOf = (node: NodeState): NodeView => ({
   id: node.id,
   get role() {
-    return node.role
+    return node.next ?? node.role
   },
   get term() {
     return node.term

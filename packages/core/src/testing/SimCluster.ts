@@ -238,6 +238,12 @@ export class SimCluster<App = never> {
    * liveness half of every test. Fails when that takes longer than the limit.
    */
   converge(limitMs = 30_000): void {
+    this.mend()
+    this.until("one leader and equal nodes", () => this.isConverged(), limitMs)
+  }
+
+  /** Ends all faults at once, and starts what is down. */
+  mend(): void {
     this.network.filter = null
     this.network.held = []
     this.heal()
@@ -245,10 +251,16 @@ export class SimCluster<App = never> {
       node.resume()
       node.disk.logDevice.resume()
       node.disk.stateDevice.resume()
-      node.disk.spaceLeft = null
+      node.disk.spaceLeft = node.disk.spaceLeft === null ? null : 1_000_000_000
       node.start()
     }
-    this.until("one leader and equal nodes", () => this.isConverged(), limitMs)
+  }
+
+  /** Whether there is a leader that has committed in its own term. */
+  leaderServes(): boolean {
+    const leader = this.leader()
+    const record = leader === null ? null : this.view.node(leader)
+    return record?.last != null && record.log[record.last.commit - 1]?.term === record.last.term
   }
 
   /** Whether one leader is known to all members, and everything it has in its log is applied everywhere. */

@@ -1,0 +1,331 @@
+/** Makes things go wrong in a simulated cluster, at moments and places drawn from the seed. */
+import { Effect } from "effect"
+import { DistKv } from "../DistKv.ts"
+import type { ClusterId, Incarnation, NodeId, PublicKey } from "../domain/Identity.ts"
+import type { Envelope, PeerMessage } from "../domain/PeerMessage.ts"
+import { type LogIndex, logStart, type Term } from "../domain/Position.ts"
+import { forgedTerm } from "./invariants/Identity.ts"
+import type { Prng } from "./Prng.ts"
+import type { SimCluster } from "./SimCluster.ts"
+import { publicKeyOf } from "./SimEndpoint.ts"
+import type { SimNode } from "./SimNode.ts"
+import type { FaultClass, SimPlan } from "./SimPlan.ts"
+
+/** Nodes beyond the first ones that may join in one run. */
+const maxJoins = 2
+
+type Act = (adversary: Adversary) => void
+
+export class Adversary {
+  /** How often each fault was made. */
+  readonly counts = new Map<string, number>()
+  private readonly cluster: SimCluster
+  private readonly plan: SimPlan
+  private readonly random: Prng
+  private readonly onStart: (node: SimNode) => void
+  private active = false
+  private joined = 0
+
+  /** `onStart` hears of each node that joins, before it starts. */
+  constructor(cluster: SimCluster, plan: SimPlan, onStart: (node: SimNode) => void) {
+    this.cluster = cluster
+    this.plan = plan
+    this.onStart = onStart
+    this.random = cluster.world.random.fork("adversary")
+  }
+
+  /** Begins: the network and the disks become what the plan says, and events follow. */
+  begin(): void {
+    this.active = true
+    Object.assign(this.cluster.network.faults, this.plan.network)
+    for (const node of this.cluster.nodes.values()) this.spoilDisk(node)
+    const acts = Object.entries(this.acts()).filter(([name]) => this.plan.classes.has(name as FaultClass))
+    if (acts.length > 0) this.next(acts)
+  }
+
+  /** No more events; what is broken stays so until somebody mends it. */
+  end(): void {
+    this.active = false
+  }
+
+  /** The times a fault lasts are drawn around the election time-out. */
+  private lasting(): number {
+    return this.random.between(0.3, 6) * this.plan.electionTimeoutMs
+  }
+
+  private next(acts: ReadonlyArray<readonly [string, Act]>): void {
+    this.cluster.world.after(this.random.exponential(this.plan.eventEveryMs), () => {
+      if (!this.active) return
+      const [name, act] = this.random.pick(acts)
+      this.count(name)
+      act(this)
+      this.cluster.world.drain()
+      this.next(acts)
+    })
+  }
+
+  private count(name: string): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
+  }
+
+  private note(text: string): void {
+    this.cluster.world.timeline.record(this.cluster.now, null, text)
+  }
+
+  /** Later, unless everything was mended in the meantime. */
+  private later(ms: number, action: () => void): void {
+    this.cluster.world.after(ms, () => {
+      if (this.active) action()
+    })
+  }
+
+  /** A node; the leader more often than others. */
+  private anyNode(): SimNode {
+    const leader = this.cluster.leader()
+    if (leader !== null && this.random.chance(0.4)) return this.cluster.node(leader)
+    return this.random.pick([...this.cluster.nodes.values()])
+  }
+
+  private spoilDisk(node: SimNode): void {
+    const { logDevice, stateDevice } = node.disk
+    logDevice.faults.meanDelayMs = this.plan.diskMs
+    stateDevice.faults.meanDelayMs = this.plan.diskMs
+    logDevice.faults.onCrash = this.random.pick(["none", "all", "prefix"])
+    stateDevice.faults.onCrash = this.random.pick(["none", "all", "prefix"])
+  }
+
+  private revive(node: SimNode): void {
+    this.later(this.lasting(), () => {
+      node.disk.logDevice.resume()
+      node.disk.stateDevice.resume()
+      if (!node.isRunning) node.start()
+    })
+  }
+
+  private healLater(): void {
+    this.later(this.lasting(), () => this.cluster.heal())
+  }
+
+  private acts(): Partial<Record<FaultClass, Act>> {
+    return { ...linkActs, ...nodeActs, ...otherActs }
+  }
+
+  isolate(): void {
+    this.cluster.isolate(this.anyNode().id)
+    this.healLater()
+  }
+
+  partition(): void {
+    const ids = this.random.shuffle(this.cluster.ids)
+    const cut = this.random.int(1, Math.max(1, ids.length - 1))
+    this.cluster.partition(ids.slice(0, cut), ids.slice(cut))
+    this.healLater()
+  }
+
+  /** Some links lose everything in one direction. */
+  oneWay(): void {
+    const node = this.anyNode().id
+    const isDeaf = this.random.chance(0.5)
+    const others = this.cluster.ids.filter((id) => id !== node && this.random.chance(0.7))
+    this.note(`${node} ${isDeaf ? "hears" : "reaches"} none of ${others.join(" ")}`)
+    for (const other of others) isDeaf ? this.cluster.network.cut(other, node) : this.cluster.network.cut(node, other)
+    this.healLater()
+  }
+
+  /** Single links fail both ways, so that not everybody sees everybody. */
+  partial(): void {
+    const ids = this.cluster.ids
+    const pairs = ids.flatMap((a, i) => ids.slice(i + 1).map((b) => [a, b] as const)).filter(() => this.random.chance(0.4))
+    this.note(`no link ${pairs.map(([a, b]) => `${a}-${b}`).join(" ")}`)
+    for (const [a, b] of pairs) this.cluster.partition([a], [b])
+    this.healLater()
+  }
+
+  /** A link comes and goes. */
+  flap(): void {
+    const [a, b] = this.random.shuffle(this.cluster.ids)
+    if (a === undefined || b === undefined) return
+    const { network } = this.cluster
+    const period = this.random.between(0.2, 3) * this.plan.electionTimeoutMs
+    this.note(`link ${a}-${b} flaps every ${period.toFixed(0)} ms`)
+    const toggle = (left: number, isUp: boolean) => {
+      if (left === 0 || isUp) {
+        network.heal(a, b)
+        network.heal(b, a)
+      } else network.partition([a], [b])
+      if (left > 0) this.later(period, () => toggle(left - 1, !isUp))
+    }
+    toggle(this.random.int(2, 12), false)
+  }
+
+  clog(): void {
+    const ms = this.lasting()
+    for (const from of this.cluster.ids) {
+      for (const to of this.cluster.ids) if (from !== to && this.random.chance(0.3)) this.cluster.network.clog(from, to, ms)
+    }
+    this.note(`some links are clogged for ${ms.toFixed(0)} ms`)
+  }
+
+  pause(): void {
+    const node = this.anyNode()
+    node.pause()
+    this.later(this.random.between(0.5, 10) * this.plan.electionTimeoutMs, () => node.resume())
+  }
+
+  crash(): void {
+    const node = this.anyNode()
+    node.crash()
+    this.revive(node)
+  }
+
+  /** Power fails everywhere, or on a majority. */
+  crashAll(): void {
+    const part = this.random.chance(0.5) ? 1 : 0.6
+    for (const node of this.cluster.nodes.values()) {
+      if (!this.random.chance(part)) continue
+      node.crash()
+      this.revive(node)
+    }
+  }
+
+  close(): void {
+    const node = this.anyNode()
+    node.close()
+    this.revive(node)
+    this.later(this.lasting() + 2 * this.plan.electionTimeoutMs, () => node.start())
+  }
+
+  slowDisk(): void {
+    const { logDevice } = this.anyNode().disk
+    const before = logDevice.faults.meanDelayMs
+    logDevice.faults.meanDelayMs = this.random.between(0.1, 1.5) * this.plan.electionTimeoutMs
+    this.later(this.lasting(), () => void (logDevice.faults.meanDelayMs = before))
+  }
+
+  hangDisk(): void {
+    const node = this.anyNode()
+    const device = this.random.chance(0.7) ? node.disk.logDevice : node.disk.stateDevice
+    device.hang()
+    this.note(`the ${device === node.disk.logDevice ? "log" : "state"} disk of ${node.id} hangs`)
+    this.later(this.lasting() * 2, () => {
+      // What hung that long goes on only after a power cycle, or by itself.
+      if (this.random.chance(0.5)) node.crash()
+      device.resume()
+      if (!node.isRunning) node.start()
+    })
+    this.reviveWhenStopped(node)
+  }
+
+  failDisk(): void {
+    const node = this.anyNode()
+    const device = this.random.chance(0.7) ? node.disk.logDevice : node.disk.stateDevice
+    device.faults.failNext = 1
+    this.reviveWhenStopped(node)
+  }
+
+  fullDisk(): void {
+    const node = this.anyNode()
+    node.disk.spaceLeft = -1
+    this.note(`the disk of ${node.id} is full`)
+    this.later(this.lasting() * 2, () => void (node.disk.spaceLeft = 1_000_000))
+  }
+
+  clockJump(): void {
+    const node = this.anyNode()
+    node.host?.jumpWallClock(this.random.between(-3_600_000, 3_600_000))
+    this.note(`the wall clock of ${node.id} jumps`)
+  }
+
+  transfer(): void {
+    const leader = this.cluster.leader()
+    if (leader === null) return
+    const to = this.random.chance(0.5) ? undefined : this.random.pick(this.cluster.ids)
+    this.note(`leadership is asked to go from ${leader} to ${to ?? "anyone"}`)
+    const ask = Effect.flatMap(DistKv, (kv) => kv.transferLeadership(to, { timeout: 2000 }))
+    this.anyNode().fork(Effect.ignore(ask))
+  }
+
+  join(): void {
+    if (this.joined >= maxJoins) return
+    const id = `n${this.plan.nodes + ++this.joined}`
+    this.note(`${id} asks to join`)
+    const node = this.cluster.addNode(id)
+    this.spoilDisk(node)
+    this.onStart(node)
+    node.start()
+  }
+
+  /** Somebody who may not says something that would matter. */
+  forge(): void {
+    const target = this.anyNode()
+    const { identity } = target.disk
+    if (!target.isRunning || identity?.clusterId == null || !this.cluster.isMember(target.id)) return
+    const other = this.random.pick(this.cluster.ids)
+    const stranger = "mallory" as NodeId
+    const foreign = "f".repeat(32)
+    const own = this.cluster.node(other).disk.identity
+    const liars: ReadonlyArray<Omit<Envelope, "message">> = [
+      // Of another cluster, with a name that nobody knows.
+      { from: stranger, incarnation: foreign as Incarnation, publicKey: publicKeyOf(stranger), clusterId: foreign as ClusterId },
+      // The same without a cluster.
+      { from: stranger, incarnation: foreign as Incarnation, publicKey: publicKeyOf(stranger), clusterId: null },
+      // A member's name with a key that is not its own.
+      { from: other, incarnation: own?.incarnation ?? (foreign as Incarnation), publicKey: "ssh-sim other" as PublicKey, clusterId: identity.clusterId },
+      // A member's name and key in a directory that is not its own.
+      { from: other, incarnation: foreign as Incarnation, publicKey: publicKeyOf(other), clusterId: identity.clusterId },
+      // A member that says it belongs to another cluster.
+      { from: other, incarnation: own?.incarnation ?? (foreign as Incarnation), publicKey: publicKeyOf(other), clusterId: foreign as ClusterId }
+    ]
+    this.cluster.network.inject(target.id, { ...this.random.pick(liars), message: this.forgedMessage() })
+  }
+
+  private forgedMessage(): PeerMessage {
+    const term = (forgedTerm + this.random.int(0, 1000)) as Term
+    const round = this.random.int(0, 1000)
+    return this.random.pick<PeerMessage>([
+      { _tag: "VoteRequest", term, preVote: false, transfer: true, lastLog: { term, index: 1_000_000 as LogIndex } },
+      { _tag: "AppendRequest", term, previous: logStart, committed: 0 as LogIndex, round, entries: [] },
+      { _tag: "AppendReply", term, matched: true, index: 1_000_000 as LogIndex, hint: logStart, round },
+      { _tag: "TimeoutNow", term },
+      { _tag: "VoteReply", term, preVote: false, granted: false }
+    ])
+  }
+
+  /** Restarts a node that ends itself, as somebody who watches it would. */
+  private reviveWhenStopped(node: SimNode, tries = 20): void {
+    this.later(this.lasting(), () => {
+      if (!node.isRunning) {
+        node.disk.logDevice.resume()
+        node.disk.stateDevice.resume()
+        node.start()
+      } else if (tries > 0) this.reviveWhenStopped(node, tries - 1)
+    })
+  }
+}
+
+const linkActs: Partial<Record<FaultClass, Act>> = {
+  isolate: (adversary) => adversary.isolate(),
+  partition: (adversary) => adversary.partition(),
+  oneWay: (adversary) => adversary.oneWay(),
+  partial: (adversary) => adversary.partial(),
+  flap: (adversary) => adversary.flap(),
+  clog: (adversary) => adversary.clog()
+}
+
+const nodeActs: Partial<Record<FaultClass, Act>> = {
+  pause: (adversary) => adversary.pause(),
+  crash: (adversary) => adversary.crash(),
+  crashAll: (adversary) => adversary.crashAll(),
+  close: (adversary) => adversary.close(),
+  slowDisk: (adversary) => adversary.slowDisk(),
+  hangDisk: (adversary) => adversary.hangDisk(),
+  failDisk: (adversary) => adversary.failDisk(),
+  fullDisk: (adversary) => adversary.fullDisk()
+}
+
+const otherActs: Partial<Record<FaultClass, Act>> = {
+  clockJump: (adversary) => adversary.clockJump(),
+  transfer: (adversary) => adversary.transfer(),
+  join: (adversary) => adversary.join(),
+  forge: (adversary) => adversary.forge()
+}

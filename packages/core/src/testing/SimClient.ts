@@ -1,0 +1,206 @@
+/**
+ * Clients of the store in a random run: fibers on a node that call its `DistKv`, and note what they asked and heard.
+ *
+ * Every value is written once in the whole run, so that a read tells which write it saw. Keys beginning with `m/` are
+ * those of calls on several keys; the others belong to calls on one.
+ */
+import { Effect, Result } from "effect"
+import type { DistKv } from "../DistKv.ts"
+import type { DistKvError } from "../DistKvError.ts"
+import type { Entry } from "../domain/Entry.ts"
+import type { NodeId } from "../domain/Identity.ts"
+import { textOf } from "./AppliedHistory.ts"
+import type { ShownEntry } from "./EntryModel.ts"
+import type { CallInput, CallOutput, History } from "./History.ts"
+import { callText, resultText } from "./History.ts"
+import { deadlineGraceMs } from "./invariants/HistoryChecks.ts"
+import type { Prng } from "./Prng.ts"
+import type { SimHost } from "./SimHost.ts"
+
+/** What clients do; drawn for each run. */
+export interface Workload {
+  readonly keys: number
+  /** Mean milliseconds between a client's calls. */
+  readonly thinkMs: number
+  /** Weight of each kind of call. */
+  readonly mix: Readonly<Record<CallInput["op"] | "compareAndSet" | "staleGet", number>>
+  /** A call's time-out is drawn between these, in milliseconds. */
+  readonly timeoutMs: readonly [number, number]
+  /** Values are padded to up to so many characters. */
+  readonly valueLength: number
+}
+
+export interface ClientParts {
+  readonly node: NodeId
+  readonly run: number
+  readonly host: SimHost
+  readonly kv: DistKv["Service"]
+  readonly history: History
+  readonly random: Prng
+  readonly workload: Workload
+  /** While it answers false the client rests. */
+  readonly isActive: () => boolean
+  /** A number that no other call of this world has. */
+  readonly nextSerial: () => number
+}
+
+const shown = (entry: Entry): ShownEntry => ({ value: textOf(entry.value), modRevision: entry.modRevision })
+
+const shownOrNull = (entry: Entry | null): ShownEntry | null => entry === null ? null : shown(entry)
+
+/** Calls for ever, one call after another. */
+export const runClient = (parts: ClientParts): Effect.Effect<never> => {
+  const known = new Map<string, number>()
+  const once = Effect.suspend(() => {
+    if (!parts.isActive()) return Effect.sleep(20)
+    const input = drawInput(parts, known)
+    return Effect.andThen(perform(parts, input, known), Effect.sleep(parts.random.exponential(parts.workload.thinkMs)))
+  })
+  return Effect.forever(once)
+}
+
+/** Makes one call, and notes it. */
+export const perform = (
+  parts: ClientParts,
+  input: CallInput,
+  known: Map<string, number> = new Map()
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { history, host, kv, node, random, run, workload } = parts
+    const { world } = host
+    const timeoutMs = Math.round(random.between(...workload.timeoutMs))
+    const call = history.begin({
+      node,
+      run,
+      input,
+      calledAt: world.now,
+      calledAtLocal: host.runningMs,
+      timeoutMs
+    })
+    world.timeline.record(world.now, node, () => `#${call.id} ${callText(call)}`)
+    return Effect.map(Effect.result(request(kv, input, timeoutMs)), (result) => {
+      const output = Result.isSuccess(result) ? result.success : failedOutput(result.failure)
+      if (output !== null) remember(known, input, output)
+      history.end(
+        call,
+        world.now,
+        output === null
+          ? { _tag: "Failed", error: (result as Result.Failure<never, DistKvError>).failure }
+          : { _tag: "Answered", output }
+      )
+      world.timeline.mixText(resultText(call))
+      world.timeline.record(world.now, node, () => `#${call.id} -> ${resultText(call)}`)
+      const late = host.runningMs - call.calledAtLocal - timeoutMs - deadlineGraceMs
+      if (late > 0) world.violate("I27", `#${call.id} on ${node} is settled ${late.toFixed(0)} ms after its deadline`)
+    })
+  })
+
+/** Answers that the service gives as errors. */
+const failedOutput = (error: DistKvError): CallOutput | null => {
+  switch (error._tag) {
+    case "KeyNotFound":
+      return { _tag: "Read", revision: error.revision, entry: null }
+    case "CompareFailed":
+      return { _tag: "CompareFailed", revision: error.revision, current: shownOrNull(error.current) }
+    default:
+      return null
+  }
+}
+
+/** A compare-and-set takes the revision that the client last saw. */
+const remember = (known: Map<string, number>, input: CallInput, output: CallOutput): void => {
+  if (input.op !== "get" && input.op !== "set") return
+  if (output._tag === "Read") known.set(input.key, output.entry?.modRevision ?? 0)
+  if (output._tag === "Set") known.set(input.key, output.revision)
+  if (output._tag === "CompareFailed") known.set(input.key, output.current?.modRevision ?? 0)
+}
+
+const request = (kv: DistKv["Service"], input: CallInput, timeout: number): Effect.Effect<CallOutput, DistKvError> => {
+  switch (input.op) {
+    case "get":
+      return Effect.map(
+        kv.get(input.key, { timeout, consistency: input.stale ? "stale" : "linearizable" }),
+        (entry): CallOutput => ({ _tag: "Read", revision: entry.revision, entry: shown(entry) })
+      )
+    case "set":
+      return Effect.map(
+        kv.set(input.key, input.value, {
+          timeout,
+          previous: input.previous,
+          ifRevision: input.ifRevision ?? undefined
+        }),
+        ({ created, previous, revision }): CallOutput => ({
+          _tag: "Set",
+          revision,
+          created,
+          previous: previous === undefined ? undefined : shownOrNull(previous)
+        })
+      )
+    case "delete":
+      return Effect.map(
+        kv.delete(input.key, { timeout, ifRevision: input.ifRevision ?? undefined }),
+        ({ deleted, revision }): CallOutput => ({ _tag: "Deleted", revision, deleted: deleted ? 1 : 0 })
+      )
+    case "list":
+      return Effect.map(kv.list({ prefix: input.prefix, timeout }), ({ entries, revision }): CallOutput => ({
+        _tag: "Listed",
+        revision,
+        entries: Object.fromEntries(entries.map((entry) => [entry.key, shown(entry)]))
+      }))
+    case "deleteRange":
+      return Effect.map(
+        kv.deleteRange({ prefix: input.prefix, timeout }),
+        ({ deleted, revision }): CallOutput => ({ _tag: "Deleted", revision, deleted })
+      )
+    case "setMany":
+      return Effect.map(
+        kv.setMany(input.entries, { timeout }),
+        ({ revision }): CallOutput => ({ _tag: "SetMany", revision })
+      )
+  }
+}
+
+const drawInput = (parts: ClientParts, known: ReadonlyMap<string, number>): CallInput => {
+  const { nextSerial, random, workload } = parts
+  const key = `k${random.int(1, workload.keys)}`
+  const shared = () => `m/${random.int(1, workload.keys)}`
+  const value = () => `v${nextSerial()}`.padEnd(random.int(0, workload.valueLength), ".")
+  const kind = drawKind(random, workload.mix)
+  switch (kind) {
+    case "get":
+    case "staleGet":
+      return { op: "get", key: random.chance(0.2) ? shared() : key, stale: kind === "staleGet" }
+    case "set":
+      return {
+        op: "set",
+        key: random.chance(0.2) ? shared() : key,
+        value: value(),
+        ifRevision: random.chance(0.1) ? 0 : null,
+        previous: random.chance(0.3)
+      }
+    case "compareAndSet":
+      return { op: "set", key, value: value(), ifRevision: known.get(key) ?? 0, previous: false }
+    case "delete": {
+      const seen = known.get(key) ?? 0
+      return { op: "delete", key, ifRevision: seen > 0 && random.chance(0.5) ? seen : null }
+    }
+    case "list":
+      return { op: "list", prefix: random.chance(0.5) ? "m/" : "k" }
+    case "deleteRange":
+      return { op: "deleteRange", prefix: `m/${random.int(1, workload.keys)}` }
+    case "setMany": {
+      const keys = new Set(Array.from({ length: random.int(1, 4) }, shared))
+      return { op: "setMany", entries: [...keys].map((name) => [name, value()] as const) }
+    }
+  }
+}
+
+const drawKind = (random: Prng, mix: Workload["mix"]): keyof Workload["mix"] => {
+  const kinds = Object.keys(mix) as ReadonlyArray<keyof Workload["mix"]>
+  let left = random.next() * kinds.reduce((sum, kind) => sum + mix[kind], 0)
+  for (const kind of kinds) {
+    left -= mix[kind]
+    if (left < 0) return kind
+  }
+  return "get"
+}

@@ -1,0 +1,249 @@
+/**
+ * One random run from a seed: first everything goes wrong under load, then the faults end and the cluster has to
+ * recover, serve, and agree, still under load; then the clients' history is judged.
+ */
+import { Context, Effect } from "effect"
+import { DistKv } from "../DistKv.ts"
+import { Adversary } from "./Adversary.ts"
+import { textOf } from "./AppliedHistory.ts"
+import { History } from "./History.ts"
+import {
+  acknowledgedWritesAreKept,
+  failuresAreFinal,
+  isLinearizable,
+  nobodyIsStranded,
+  nothingIsInvented,
+  staleReadsKeepOrder
+} from "./invariants/HistoryChecks.ts"
+import { calmNetwork } from "./NetworkFaults.ts"
+import { makePrng } from "./Prng.ts"
+import { SequentialStore } from "./SequentialStore.ts"
+import { runClient } from "./SimClient.ts"
+import { SimCluster } from "./SimCluster.ts"
+import type { SimNode } from "./SimNode.ts"
+import { type SimPlan, tokenOf } from "./SimPlan.ts"
+import { SimulationFailed } from "./SimulationFailed.ts"
+import type { Violation } from "./SimWorld.ts"
+
+/** What a run was and how it went. */
+export interface SimReport {
+  readonly token: string
+  /** Equal for equal runs. */
+  readonly hash: string
+  readonly violation: Violation | null
+  /** The last events as text; only where there is a violation. */
+  readonly timeline: string
+  readonly simulatedMs: number
+  readonly steps: number
+  readonly calls: number
+  readonly answered: number
+  readonly elections: number
+  readonly leaderChanges: number
+  readonly crashes: number
+  readonly entries: number
+  /** Milliseconds from the end of all faults until a leader served everybody. */
+  readonly recoveryMs: number
+  readonly electionTimeoutMs: number
+  /** How often each fault happened. */
+  readonly faults: Readonly<Record<string, number>>
+}
+
+/** The command that runs a plan again. */
+export const replayCommand = (plan: SimPlan): string => `npm run sim -- --replay ${tokenOf(plan)}`
+
+/** Runs a plan to its end, or to the first violation. */
+export const simulatePlan = (plan: SimPlan): SimReport => new Simulation(plan).run()
+
+class Simulation {
+  private readonly plan: SimPlan
+  private readonly cluster: SimCluster
+  private readonly history = new History()
+  private readonly adversary: Adversary
+  private serial = 0
+  private isLoaded = true
+  private recoveryMs = 0
+
+  constructor(plan: SimPlan) {
+    this.plan = plan
+    const rates = plan.classes.has("clockRate") ? [0.8, 1.25] : [0.999, 1.001]
+    this.cluster = SimCluster.make({
+      seed: plan.seed,
+      nodes: plan.nodes,
+      begin: plan.begin,
+      settings: plan.settings,
+      fuzz: plan.fuzz,
+      replay: replayCommand(plan),
+      clocks: (node) => {
+        const random = makePrng(plan.seed).fork(`clock ${node}`)
+        return {
+          rate: random.between(rates[0]!, rates[1]!),
+          wallOffsetMs: random.between(-60_000, 60_000),
+          monotonicOffsetMs: random.between(0, 1e9)
+        }
+      }
+    })
+    for (const node of this.cluster.nodes.values()) this.attend(node)
+    this.adversary = new Adversary(this.cluster, plan, (node) => this.attend(node))
+  }
+
+  run(): SimReport {
+    try {
+      this.cluster.start(60 * this.plan.electionTimeoutMs)
+      this.adversary.begin()
+      this.cluster.run(this.plan.faultMs)
+      this.recover()
+      this.settle()
+      this.judge()
+      this.cluster.check()
+    } catch (error) {
+      if (!(error instanceof SimulationFailed)) throw error
+    }
+    return this.report()
+  }
+
+  /** Clients live and die with each run of their node. */
+  private attend(node: SimNode): void {
+    const { world } = this.cluster
+    const end = node.onEnd
+    node.onEnd = (ended) => {
+      this.history.lose(ended.id, ended.runs)
+      end(ended)
+    }
+    node.onUp = (up) => {
+      if (up.host === null || up.services === null) return
+      const random = world.random.fork(`clients ${up.id} ${up.runs}`)
+      for (let i = 0; i < this.plan.clientsPerNode; i++) {
+        const client = runClient({
+          node: up.id,
+          run: up.runs,
+          host: up.host,
+          kv: Context.get(up.services, DistKv),
+          history: this.history,
+          random: random.fork(String(i)),
+          workload: this.plan.workload,
+          isActive: () => this.isLoaded,
+          nextSerial: () => ++this.serial
+        })
+        up.fork(client)
+      }
+    }
+  }
+
+  /** The faults end; load goes on. */
+  private recover(): void {
+    const { cluster, plan } = this
+    this.adversary.end()
+    Object.assign(cluster.network.faults, calmNetwork())
+    for (const node of cluster.nodes.values()) {
+      node.disk.logDevice.faults.meanDelayMs = 0.5
+      node.disk.stateDevice.faults.meanDelayMs = 0.5
+      node.disk.logDevice.faults.failNext = 0
+      node.disk.stateDevice.faults.failNext = 0
+    }
+    cluster.mend()
+    const healedAt = cluster.now
+    cluster.until("a leader after all faults (I30)", () => cluster.leaderServes(), 20 * plan.electionTimeoutMs)
+    this.recoveryMs = cluster.now - healedAt
+    cluster.run(5 * plan.electionTimeoutMs)
+    const before = this.history.answered()
+    cluster.run(2000)
+    if (this.history.answered() === before) {
+      cluster.world.violate("I30", "nobody is answered although all faults have ended")
+      cluster.check()
+    }
+  }
+
+  /** The load ends; everybody is answered, and all nodes come to the same state. */
+  private settle(): void {
+    const { cluster, history } = this
+    this.isLoaded = false
+    cluster.until("an answer to every call (I29)", () => history.pending().length === 0, 10_000)
+    cluster.converge(60 * this.plan.electionTimeoutMs)
+    cluster.run(200)
+    for (const { id, pending } of cluster.view.nodes.values()) {
+      if (pending.writes + pending.reads === 0) continue
+      cluster.world.violate("I29", `${id} still holds ${pending.writes} writes and ${pending.reads} reads`)
+    }
+    this.compareReplicas()
+    cluster.check()
+  }
+
+  /** All nodes show the state that the log makes of an empty store. */
+  private compareReplicas(): void {
+    const { cluster } = this
+    const expected = new SequentialStore()
+    for (const { command } of cluster.view.applied.commands) expected.execute(command)
+    for (const id of cluster.ids) {
+      if (!cluster.isMember(id)) continue
+      for (const consistency of ["stale", "linearizable"] as const) {
+        const list = Effect.flatMap(DistKv, (kv) => kv.list({ consistency, limit: 10_000 }))
+        const { entries, revision } = cluster.call(id, list)
+        const isEqual = revision === expected.revision && entries.length === expected.entries.size &&
+          entries.every((entry) => {
+            const stored = expected.entries.get(entry.key)
+            return stored?.value === textOf(entry.value) && stored.modRevision === entry.modRevision &&
+              stored.version === entry.version
+          })
+        if (!isEqual) {
+          cluster.world.violate(
+            "I25",
+            `${id} shows ${entries.length} entries at ${revision} (${consistency}), ` +
+              `the log makes ${expected.entries.size} at ${expected.revision}`
+          )
+        }
+      }
+    }
+  }
+
+  private judge(): void {
+    const { history } = this
+    const { applied } = this.cluster.view
+    const checks: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
+      ["I15", acknowledgedWritesAreKept(history, applied)],
+      ["I16", nothingIsInvented(history, applied)],
+      ["I27", failuresAreFinal(history, applied)],
+      ["I29", nobodyIsStranded(history)],
+      ["I18", isLinearizable(history, applied)],
+      ["I20", staleReadsKeepOrder(history)]
+    ]
+    for (const [id, problems] of checks) {
+      if (problems[0] === undefined) continue
+      const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ""
+      this.cluster.world.violate(id, problems[0] + more)
+    }
+  }
+
+  private report(): SimReport {
+    const { cluster, history, plan } = this
+    const { world } = cluster
+    const violation = world.violations[0] ?? null
+    const { clogged, cut, dropped, duplicated, overflowed, reordered, replayed, spiked } = cluster.network.counts
+    return {
+      token: tokenOf(plan),
+      hash: world.timeline.hash,
+      violation,
+      timeline: violation === null ? "" : cluster.timeline(),
+      simulatedMs: cluster.now,
+      steps: world.steps,
+      calls: history.calls.length,
+      answered: history.answered(),
+      elections: cluster.view.elections,
+      leaderChanges: cluster.view.leaderChanges,
+      crashes: [...cluster.nodes.values()].reduce((sum, node) => sum + node.runs - 1, 0),
+      entries: cluster.view.committed.length,
+      recoveryMs: this.recoveryMs,
+      electionTimeoutMs: plan.electionTimeoutMs,
+      faults: {
+        clogged,
+        cut,
+        dropped,
+        duplicated,
+        overflowed,
+        reordered,
+        replayed,
+        spiked,
+        ...Object.fromEntries(this.adversary.counts)
+      }
+    }
+  }
+}

@@ -207,7 +207,7 @@ export class DistKv extends Context.Service<DistKv, {
   readonly deleteRange: (options: DeleteRangeOptions) => Effect.Effect<DeleteRangeResult, WriteError>
   readonly status: Effect.Effect<Status, Shutdown>
   readonly metrics: Effect.Effect<NodeMetrics, Shutdown>
-  /** Makes this node, which belongs to no cluster yet, a member of the cluster that the node at `address` belongs to. */
+  /** Makes this node, which belongs to no cluster yet, a member of the cluster that the node at `address` is in. */
   readonly join: (address: string, options?: JoinOptions) => Effect.Effect<Member, ClusterError>
   readonly members: {
     readonly list: Effect.Effect<ReadonlyArray<MemberStatus>, Shutdown>
@@ -219,6 +219,6 @@ export class DistKv extends Context.Service<DistKv, {
     to?: string,
     options?: CallOptions
   ) => Effect.Effect<{ readonly leader: NodeId; readonly term: Term }, ClusterError | NotFound>
-  /** Completes when this node stops serving for good: with an error when its storage failed, without when it was closed. */
+  /** Completes when this node stops serving for good: with an error when its storage failed, without when closed. */
   readonly stopped: Effect.Effect<void, import("./DistKvError.ts").StorageFailed>
 }>()("@distkv/core/DistKv") {}

@@ -5,14 +5,14 @@
  * Effect's `Config`; `DistKvLayer.memory` is a whole node in memory.
  */
 import { type Config, Duration, Effect, Exit, Layer, Result, Schema, type Scope } from "effect"
-import { settingsConfig } from "./DistKvConfig.ts"
 import { DistKv } from "./DistKv.ts"
+import { settingsConfig } from "./DistKvConfig.ts"
 import { InvalidRequest, type StartError } from "./DistKvError.ts"
 import { defaultLimits, defaultSettings, Settings, type SettingsInput } from "./DistKvSettings.ts"
+import { type LogStore } from "./LogStore.ts"
 import * as MemoryLogStore from "./MemoryLogStore.ts"
 import * as MemoryStateStore from "./MemoryStateStore.ts"
 import * as MemoryTransport from "./MemoryTransport.ts"
-import { type LogStore } from "./LogStore.ts"
 import * as RaftNode from "./node/RaftNode.ts"
 import * as Service from "./node/Service.ts"
 import type { StateStore } from "./StateStore.ts"
@@ -89,8 +89,9 @@ const joinOneOf = Effect.fnUntraced(function*(
 })
 
 /** A node with these settings. */
-const fromSettings = (settings: SettingsInput = {}): Layer.Layer<DistKv, StartError, Transport | LogStore | StateStore> =>
-  Layer.effect(DistKv, make(settings))
+const fromSettings = (
+  settings: SettingsInput = {}
+): Layer.Layer<DistKv, StartError, Transport | LogStore | StateStore> => Layer.effect(DistKv, make(settings))
 
 /** A node whose settings come from Effect's `Config`; see `DistKvConfig.ts` for the names. */
 const config: Layer.Layer<DistKv, StartError | Config.ConfigError, Transport | LogStore | StateStore> = Layer.effect(

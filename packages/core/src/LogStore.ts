@@ -48,7 +48,7 @@ export interface LogWrite {
 /** The hard state of a node that has taken part in nothing yet. */
 export const initialHardState: HardState = { term: 0 as Term, votedFor: null }
 
-/** Why a log that holds `first` to `last` must not take this write, because it would leave a hole; null where it may. */
+/** Why a log that holds `first` to `last` must not take this write, as it would leave a hole; null where it may. */
 export const flawOfWrite = ({ entries }: LogWrite, first: LogIndex, last: LogIndex): string | null => {
   const start = entries[0]?.index
   if (start === undefined) return null
@@ -62,7 +62,7 @@ export const flawOfWrite = ({ entries }: LogWrite, first: LogIndex, last: LogInd
 export class LogStore extends Context.Service<LogStore, {
   /** Reads what is there. Fails when it is damaged, of a newer format, or behind its mark. */
   readonly recover: Effect.Effect<RecoveredLog, StorageFailed>
-  /** Makes the identity durable. The first call also makes an initial hard state (term 0, no vote) durable, before it. */
+  /** Makes the identity durable. The first call makes an initial hard state (term 0, no vote) durable before it. */
   readonly saveIdentity: (identity: Identity) => Effect.Effect<void, StorageFailed>
   readonly write: (write: LogWrite) => Effect.Effect<void, StorageFailed>
   /**

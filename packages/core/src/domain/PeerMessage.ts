@@ -72,15 +72,22 @@ const fields = {
   /** Tells the target of a leadership transfer to campaign at once (thesis §3.10). */
   TimeoutNow: { term: Term },
   /**
-   * A follower's links to the other members, said twice in an election time-out; `version` is its program's version, and
-   * `full` says that its disk reserve is reached.
+   * A follower's links to the other members, said twice in an election time-out; `version` is its program's version,
+   * and `full` says that its disk reserve is reached.
    */
   LinkReport: { term: Term, links: Schema.Array(Link), version: Schema.String, full: Schema.Boolean },
   /**
    * Passes a client's write to the leader of `leaderTerm`. `run` is drawn at random by each start of the sender, and
    * `id` rises with every request of a run: the leader executes each at most once. `record` is an unstamped log record.
    */
-  ForwardRequest: { run: count, id: count, leaderTerm: Term, hops: count, remainingMs: count, record: Schema.Uint8Array },
+  ForwardRequest: {
+    run: count,
+    id: count,
+    leaderTerm: Term,
+    hops: count,
+    remainingMs: count,
+    record: Schema.Uint8Array
+  },
   ForwardReply: { id: count, result: ForwardResult },
   /** Asks the leader for a read index (thesis §6.4); one request serves all reads that wait at the sender. */
   ReadIndexRequest: { id: count, term: Term, remainingMs: count },
@@ -90,7 +97,10 @@ const fields = {
   AdminReply: { id: count, result: AdminResult }
 }
 
-/** Replicates entries after `previous`, or (without entries) is a heartbeat (§5.3). `round` numbers the leader's rounds of contact. */
+/**
+ * Replicates entries after `previous`, or (without entries) is a heartbeat (§5.3). `round` numbers the leader's rounds
+ * of contact.
+ */
 const appendHeader = { term: Term, previous: LogId, committed: LogIndex, round: count }
 
 /** The Schema of all messages, with log entries field by field; what the hand-written codec is tested against. */

@@ -1,5 +1,6 @@
 /** Changes of the cluster, asked for on this node: joining, admitting others, handing leadership over. */
 import { Duration, Effect } from "effect"
+import { Schema } from "effect"
 import type { AddMember, CallOptions, JoinOptions } from "../DistKv.ts"
 import {
   type ClusterError,
@@ -13,7 +14,6 @@ import { Address, NodeId, PublicKey } from "../domain/Identity.ts"
 import { findMember, type Member } from "../domain/Membership.ts"
 import type { AdminCommand, AdminResult } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
-import { Schema } from "effect"
 import type { RaftNode } from "./RaftNode.ts"
 import { timeoutOf } from "./Requests.ts"
 
@@ -77,8 +77,10 @@ export const addMember = (
   if (!isAddress(address)) return invalid("an address is host:port")
   if (!isPublicKey(publicKey)) return invalid("a public key is its type and its base64, as in an .pub file")
   const command: AdminCommand = { _tag: "AddMember", id, address, publicKey, learner: member.learner ?? false }
-  return Effect.flatMap(ask(node, command, timeout), (result) =>
-    result._tag === "Admitted" ? Effect.succeed(result.member) : unexpected(result))
+  return Effect.flatMap(
+    ask(node, command, timeout),
+    (result) => result._tag === "Admitted" ? Effect.succeed(result.member) : unexpected(result)
+  )
 }
 
 export const transfer = (
@@ -89,8 +91,11 @@ export const transfer = (
   const timeout = timeoutOf(options)
   if (timeout instanceof InvalidRequest) return Effect.fail(timeout)
   if (to !== undefined && !isNodeId(to)) return invalid("this is no node id")
-  return Effect.flatMap(ask(node, { _tag: "Transfer", to: to ?? null }, timeout), (result) =>
-    result._tag === "Transferred" ? Effect.succeed({ leader: result.leader, term: result.term }) : unexpected(result))
+  return Effect.flatMap(
+    ask(node, { _tag: "Transfer", to: to ?? null }, timeout),
+    (result) =>
+      result._tag === "Transferred" ? Effect.succeed({ leader: result.leader, term: result.term }) : unexpected(result)
+  )
 }
 
 /** Asks the member at `address` to be admitted, and waits (within the deadline) until this node counts as asked for. */

@@ -7,8 +7,8 @@
 import { Clock, Duration, Effect, type Scope } from "effect"
 import type { StorageFailed } from "../DistKvError.ts"
 import type { LogIndex } from "../domain/Position.ts"
-import { StateStore } from "../StateStore.ts"
 import type { StateMachine } from "../state/StateMachine.ts"
+import { StateStore } from "../StateStore.ts"
 
 export interface CheckpointerOptions {
   readonly machine: StateMachine

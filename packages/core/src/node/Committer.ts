@@ -1,14 +1,15 @@
 /**
  * The only writer of the log store: whatever waits becomes one durable write (group commit).
  *
- * Writes are numbered in the order in which they were submitted, and become durable in that order; `Persisted` names the
- * last one of a commit. The first commit that fails or gets stuck ends the node: what is on disk is unknown from then on.
+ * Writes are numbered in the order in which they were submitted, and become durable in that order; `Persisted` names
+ * the last one of a commit. The first commit that fails or gets stuck ends the node: what is on disk is unknown from
+ * then on.
  */
 import { Clock, Duration, Effect, Queue } from "effect"
 import { StorageFailed } from "../DistKvError.ts"
+import type { LogIndex } from "../domain/Position.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
 import { LogStore } from "../LogStore.ts"
-import type { LogIndex } from "../domain/Position.ts"
 import type { Persisted } from "../state/NodeMessage.ts"
 import { WriteBuffer } from "../state/WriteBuffer.ts"
 

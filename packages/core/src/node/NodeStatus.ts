@@ -3,8 +3,8 @@ import type { MemberStatus, NodeMetrics, Readiness, RoleName, Status } from "../
 import type { Address } from "../domain/Identity.ts"
 import { findMember, type Member } from "../domain/Membership.ts"
 import type { LogIndex } from "../domain/Position.ts"
-import { failureTolerance } from "../rules/Quorum.ts"
 import type { NodeState } from "../roles/NodeState.ts"
+import { failureTolerance } from "../rules/Quorum.ts"
 import type { Checkpointer } from "./Checkpointer.ts"
 import type { Committer } from "./Committer.ts"
 

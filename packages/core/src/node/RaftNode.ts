@@ -1,25 +1,26 @@
 /**
  * The life of a node: it recovers what its disk holds, opens its transport, forks its fibers, plays roles for ever, and
- * closes gracefully. The first failure of the storage, and any defect, ends it: it answers nobody any more and says why.
+ * closes gracefully. The first failure of the storage, and any defect, ends it: it answers nobody any more and says
+ * why.
  */
 import { Cause, Clock, Deferred, Duration, Effect, Fiber, Queue, Random, type Scope } from "effect"
 import { Shutdown, type StartError, StorageFailed } from "../DistKvError.ts"
 import type { Settings } from "../DistKvSettings.ts"
-import type { Address, ClusterId, Identity, Incarnation } from "../domain/Identity.ts"
-import { stamp } from "../domain/RecordCodec.ts"
 import { encodeCommand } from "../domain/CommandCodec.ts"
+import type { Address, ClusterId, Identity, Incarnation } from "../domain/Identity.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
+import { stamp } from "../domain/RecordCodec.ts"
 import { LogStore, type RecoveredLog } from "../LogStore.ts"
-import { founding } from "../rules/Reconfiguration.ts"
-import type { NodeMessage } from "../state/NodeMessage.ts"
 import { NodeState } from "../roles/NodeState.ts"
 import { play } from "../roles/play.ts"
+import { founding } from "../rules/Reconfiguration.ts"
+import type { NodeMessage } from "../state/NodeMessage.ts"
+import { Observer } from "../state/Observer.ts"
 import type { StateStore } from "../StateStore.ts"
 import { type OpenTransport, Transport } from "../Transport.ts"
 import * as Checkpointer from "./Checkpointer.ts"
 import * as Committer from "./Committer.ts"
 import { drawClusterId, identify } from "./Identify.ts"
-import { Observer } from "../state/Observer.ts"
 import { recoverState } from "./Recovery.ts"
 
 /** The program's version, as other nodes and operators see it. */
@@ -214,7 +215,7 @@ interface Settled {
   readonly identity: Identity
 }
 
-/** Makes what the first start decides durable: a drawn port, and the founding of a cluster, however often it is begun. */
+/** Makes durable what the first start decides: a drawn port, and the founding of a cluster, however often begun. */
 const settle = Effect.fnUntraced(function*(
   settings: Settings,
   recovered: RecoveredLog,

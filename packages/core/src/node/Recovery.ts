@@ -10,10 +10,10 @@ import { emptyMembership } from "../domain/Membership.ts"
 import { type LogIndex, logStart } from "../domain/Position.ts"
 import { TermRuns } from "../domain/TermRuns.ts"
 import { LogStore, type RecoveredLog } from "../LogStore.ts"
-import { StateStore } from "../StateStore.ts"
 import { MembershipLog } from "../state/MembershipLog.ts"
 import { RaftLog } from "../state/RaftLog.ts"
 import { StateMachine } from "../state/StateMachine.ts"
+import { StateStore } from "../StateStore.ts"
 
 const pageBytes = 4 * 1024 * 1024
 
@@ -34,13 +34,17 @@ export const recoverState = Effect.fnUntraced(function*(
   const applied = meta?.applied ?? logStart
   if (applied.index > found.last || terms.termAt(applied.index) !== applied.term) {
     return yield* new StorageFailed({
-      message: `the checkpointed state stands at entry ${applied.index} of term ${applied.term}, which the log, ending ` +
+      message:
+        `the checkpointed state stands at entry ${applied.index} of term ${applied.term}, which the log, ending ` +
         `at ${found.last}, does not have: log and state do not belong together. Restore the whole directory, or join ` +
         "as a new node with an empty one"
     })
   }
   const log = new RaftLog(terms, found.first)
-  const memberships = new MembershipLog(meta === null ? (0 as LogIndex) : applied.index, meta?.membership ?? emptyMembership)
+  const memberships = new MembershipLog(
+    meta === null ? (0 as LogIndex) : applied.index,
+    meta?.membership ?? emptyMembership
+  )
   const window: Array<LogEntry> = []
   let weight = 0
   let oldest = 0

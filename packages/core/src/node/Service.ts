@@ -19,8 +19,8 @@ import {
   StorageFailed,
   type WriteError
 } from "../DistKvError.ts"
-import { encodeCommand } from "../domain/CommandCodec.ts"
 import type { Command } from "../domain/Command.ts"
+import { encodeCommand } from "../domain/CommandCodec.ts"
 import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
 import { maxCommandBytes } from "../domain/LogEntry.ts"
 import type { Outcome } from "../domain/Outcome.ts"
@@ -215,18 +215,25 @@ export const make = (node: RaftNode): DistKv["Service"] => {
         )
       }),
     setMany: (entries, options) =>
-      calls.write(setManyCommand(entries, valueBytes), timeoutOf(options), (outcome) =>
-        outcome._tag === "Done" ? Exit.succeed({ revision: outcome.revision }) : refusedOutcome(outcome)),
+      calls.write(
+        setManyCommand(entries, valueBytes),
+        timeoutOf(options),
+        (outcome) => outcome._tag === "Done" ? Exit.succeed({ revision: outcome.revision }) : refusedOutcome(outcome)
+      ),
     delete: (key, options) =>
       calls.write<DeleteResult>(deleteCommand(key, options), timeoutOf(options), (outcome) =>
         outcome._tag === "Deleted"
           ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
           : refusedOutcome(outcome)),
     deleteRange: (options) =>
-      calls.write<DeleteRangeResult>(deleteRangeCommand(options), timeoutOf(options), (outcome) =>
-        outcome._tag === "Deleted"
-          ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted })
-          : refusedOutcome(outcome)),
+      calls.write<DeleteRangeResult>(
+        deleteRangeCommand(options),
+        timeoutOf(options),
+        (outcome) =>
+          outcome._tag === "Deleted"
+            ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted })
+            : refusedOutcome(outcome)
+      ),
     list: (options) => {
       const page = pageOf(options)
       if (page instanceof InvalidRequest) return Effect.fail(page)

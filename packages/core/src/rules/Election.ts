@@ -7,7 +7,7 @@
 import type { NodeId } from "../domain/Identity.ts"
 import type { LogId, Term } from "../domain/Position.ts"
 
-/** Whether a log that ends at `candidate` is at least as up-to-date as one that ends at `own`: terms first, then length. */
+/** Whether a log ending at `candidate` is at least as up-to-date as one ending at `own`: terms first, then length. */
 export const isUpToDate = (candidate: LogId, own: LogId): boolean =>
   candidate.term > own.term || (candidate.term === own.term && candidate.index >= own.index)
 

@@ -37,7 +37,7 @@ export class ReadQueue<A> {
     return this.waiting.length > 0 && this.inFlight === null
   }
 
-  /** Begins `round` for all that wait. `readIndex` is the commit index of now; the caller has committed in its own term. */
+  /** Begins `round` for all that wait. `readIndex` is the commit index now; the caller has committed in its term. */
   begin(round: number, readIndex: LogIndex): void {
     this.inFlight = { round, readIndex, reads: this.waiting }
     this.waiting = []

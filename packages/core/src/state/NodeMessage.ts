@@ -1,7 +1,7 @@
 /** Everything that may be said to the fiber that plays a node's roles: the closed union of its inbox. */
-import type { AdminCommand, AdminResult, Envelope } from "../domain/PeerMessage.ts"
-import type { LogEntry } from "../domain/LogEntry.ts"
 import type { ClusterId, NodeId } from "../domain/Identity.ts"
+import type { LogEntry } from "../domain/LogEntry.ts"
+import type { AdminCommand, AdminResult, Envelope } from "../domain/PeerMessage.ts"
 import type { LogId } from "../domain/Position.ts"
 import type { HardState } from "../LogStore.ts"
 import type { PendingRead } from "./PendingReads.ts"

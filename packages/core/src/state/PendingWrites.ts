@@ -180,7 +180,7 @@ export class PendingWrites {
     this.answered.clear()
   }
 
-  /** Answers the callers of everything settled since the last call; done last in a turn, when the state is consistent. */
+  /** Answers the callers of all that was settled since the last call; done last in a turn, when all is consistent. */
   release(): void {
     if (this.done.length === 0) return
     for (const [write, settlement] of this.done.splice(0)) write.settle(settlement)
@@ -191,7 +191,9 @@ export class PendingWrites {
       case "Parked":
         return leaderless
           ? failed(new NoLeader({ message: "no leader was found within the deadline; nothing was written" }))
-          : failed(new DeadlineExceeded({ message: "the leader took no writes within the deadline; nothing was written" }))
+          : failed(
+            new DeadlineExceeded({ message: "the leader took no writes within the deadline; nothing was written" })
+          )
       case "Answered":
         return unknown("the write is committed, but this node could not apply it within the deadline")
       default:

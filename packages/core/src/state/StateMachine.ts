@@ -7,6 +7,7 @@
  * Invariant: entries are applied in the order of their indexes, each exactly once in the life of the process, and every
  * read sees all of them.
  */
+import { decodeCommand } from "../domain/CommandCodec.ts"
 import type { Entry, Key } from "../domain/Entry.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
@@ -14,10 +15,9 @@ import { emptyMembership } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { LogId, LogIndex, Revision } from "../domain/Position.ts"
 import { logStart } from "../domain/Position.ts"
-import { decodeCommand } from "../domain/CommandCodec.ts"
 import { apply, emptyCounters, type KeyValueView, type StoreCounters } from "../rules/KeyValue.ts"
 import type { Checkpoint, HistoryEvent, Scan, StateMeta, StateStore } from "../StateStore.ts"
-import { Overlay, overlaid } from "./Overlay.ts"
+import { overlaid, Overlay } from "./Overlay.ts"
 
 export class StateMachine implements KeyValueView {
   readonly counters: StoreCounters

@@ -9,9 +9,9 @@ import { voterIds } from "../domain/Membership.ts"
 import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
 import { isQuorum } from "../rules/Quorum.ts"
+import type { NodeMessage } from "../state/NodeMessage.ts"
 import { peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
-import type { NodeMessage } from "../state/NodeMessage.ts"
 import type { NodeState } from "./NodeState.ts"
 
 export class Candidate {

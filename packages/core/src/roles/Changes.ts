@@ -65,7 +65,10 @@ export class Changes {
     const { now } = this.node
     this.queue = this.queue.filter((request) => {
       if (request.deadline > now) return true
-      request.done({ _tag: "Failed", error: new DeadlineExceeded({ message: "other changes took until the deadline" }) })
+      request.done({
+        _tag: "Failed",
+        error: new DeadlineExceeded({ message: "other changes took until the deadline" })
+      })
       return false
     })
     for (const member of this.node.membership.members) {

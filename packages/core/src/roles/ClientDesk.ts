@@ -3,9 +3,9 @@ import { NoLeader, OutcomeUnknown } from "../DistKvError.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { AdminResult, Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { Administer } from "../state/NodeMessage.ts"
-import type { NodeState } from "./NodeState.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
 import { pendingWrite } from "../state/PendingWrites.ts"
+import type { NodeState } from "./NodeState.ts"
 
 /** A request crosses at most this many links on its way to the leader. */
 export const maxHops = 2
@@ -44,7 +44,7 @@ const forward = (node: NodeState, leader: NodeId, write: PendingWrite): void => 
 
 const askReadIndex = (node: NodeState, leader: NodeId): void => {
   const id = node.nextRequestId()
-  const remainingMs = node.parts.electionTimeout
+  const remainingMs = Math.ceil(node.parts.electionTimeout)
   const sent = node.send(leader, { _tag: "ReadIndexRequest", id, term: node.term, remainingMs })
   if (sent) node.reads.ask(id, node.now)
 }

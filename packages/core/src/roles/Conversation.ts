@@ -31,9 +31,10 @@ export const mayListen = (node: NodeState, envelope: Envelope): boolean => {
 }
 
 const isOwnJoin = ({ command }: PeerMessageOf<"AdminRequest">, { from, incarnation, publicKey }: Envelope): boolean =>
-  command._tag === "Join" && command.id === from && command.publicKey === publicKey && command.incarnation === incarnation
+  command._tag === "Join" && command.id === from && command.publicKey === publicKey &&
+  command.incarnation === incarnation
 
-/** The term that a message tells of and that its receiver enters at once, or null; votes asked for are weighed first. */
+/** The term that a message tells of and its receiver enters at once, or null; votes asked for are weighed first. */
 export const higherTerm = (node: NodeState, message: PeerMessage): Term | null => {
   switch (message._tag) {
     case "AppendRequest":

@@ -6,14 +6,14 @@
  * Invariant: an acknowledgement names only what is durable here and known to equal the leader's log; an empty or
  * repeated append is acknowledged no differently.
  */
+import { NoLeader } from "../DistKvError.ts"
 import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { LogId, LogIndex } from "../domain/Position.ts"
 import { logStart } from "../domain/Position.ts"
 import { matchAppend } from "../rules/LogMatching.ts"
-import { NoLeader } from "../DistKvError.ts"
+import type { NodeMessage } from "../state/NodeMessage.ts"
 import { passOn, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
-import type { NodeMessage } from "../state/NodeMessage.ts"
 import type { NodeState } from "./NodeState.ts"
 
 export class Follower {
@@ -186,7 +186,11 @@ export class Follower {
       const { hint, index } = this.rejection
       this.rejection = null
       this.owesReply = false
-      node.send(node.leader, { _tag: "AppendReply", term: node.term, matched: false, index, hint, round: this.round }, claim)
+      node.send(
+        node.leader,
+        { _tag: "AppendReply", term: node.term, matched: false, index, hint, round: this.round },
+        claim
+      )
       return
     }
     const durable = Math.min(this.matched, node.durable.index) as LogIndex

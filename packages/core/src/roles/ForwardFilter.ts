@@ -1,8 +1,9 @@
 /**
  * Lets each forwarded write in at most once, although a transport may repeat and delay what it carries.
  *
- * Invariant: for a sender's run and id, `accept` answers true at most once in the life of this object. An id so old that
- * its place has been taken by a newer one is never accepted; its sender learns nothing and answers `OutcomeUnknown`.
+ * Invariant: for a sender's run and id, `accept` answers true at most once in the life of this object. An id so old
+ * that its place has been taken by a newer one is never accepted; its sender learns nothing and answers
+ * `OutcomeUnknown`.
  */
 import type { NodeId } from "../domain/Identity.ts"
 

@@ -107,7 +107,10 @@ export class Handover {
       told: false
     }
     for (const { done } of replaced?.requesters ?? []) {
-      done({ _tag: "Failed", error: new MembershipRejected({ reason: `replaced by a transfer to ${to}`, final: false }) })
+      done({
+        _tag: "Failed",
+        error: new MembershipRejected({ reason: `replaced by a transfer to ${to}`, final: false })
+      })
     }
     return this.attempt
   }

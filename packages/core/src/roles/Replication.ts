@@ -90,7 +90,9 @@ export class Replication {
     if (progress === undefined) return
     progress.reading = false
     const first = entries[0]
-    if (first !== undefined && first.index === progress.next && progress.maySend(this.node.parts.limits.inflightBytes)) {
+    if (
+      first !== undefined && first.index === progress.next && progress.maySend(this.node.parts.limits.inflightBytes)
+    ) {
       this.sendEntries(id, progress, entries)
     }
   }

@@ -10,10 +10,10 @@ import type { StorageFailed } from "../DistKvError.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { LogIndex } from "../domain/Position.ts"
 import { LogStore } from "../LogStore.ts"
+import type { NodeMessage } from "../state/NodeMessage.ts"
 import { Candidate } from "./Candidate.ts"
 import { Follower } from "./Follower.ts"
 import { Leader } from "./Leader.ts"
-import type { NodeMessage } from "../state/NodeMessage.ts"
 import type { NodeState } from "./NodeState.ts"
 import { electionTimer, heartbeatTimer } from "./Timers.ts"
 
@@ -36,7 +36,9 @@ export const play = Effect.fnUntraced(function*(
 ): Effect.fn.Return<never, StorageFailed, LogStore> {
   while (true) {
     const role = node.role
-    yield* Effect.scoped(role === "Leader" ? lead(node, inbox) : role === "Candidate" ? campaign(node, inbox) : follow(node, inbox))
+    yield* Effect.scoped(
+      role === "Leader" ? lead(node, inbox) : role === "Candidate" ? campaign(node, inbox) : follow(node, inbox)
+    )
     yield* Effect.logDebug(`${node.id} ${role} -> ${node.role} in term ${node.term}`)
   }
 })
@@ -46,11 +48,13 @@ const follow = Effect.fnUntraced(function*(node: NodeState, inbox: Inbox): Effec
   yield* pump(node, inbox, new Follower(node))
 })
 
-const campaign = Effect.fnUntraced(function*(node: NodeState, inbox: Inbox): Effect.fn.Return<void, never, Scope.Scope> {
-  const candidate = new Candidate(node)
-  yield* Effect.forkScoped(electionTimer(node))
-  yield* pump(node, inbox, candidate)
-})
+const campaign = Effect.fnUntraced(
+  function*(node: NodeState, inbox: Inbox): Effect.fn.Return<void, never, Scope.Scope> {
+    const candidate = new Candidate(node)
+    yield* Effect.forkScoped(electionTimer(node))
+    yield* pump(node, inbox, candidate)
+  }
+)
 
 const lead = Effect.fnUntraced(function*(
   node: NodeState,

@@ -37,9 +37,14 @@ const makeKeys = Effect.fnUntraced(function*(dataDir: string): Effect.fn.Return<
 /** The status once every check of readiness holds. */
 const whenReady = Effect.gen(function*() {
   const kv = yield* DistKv
+  let warned = false
   while (true) {
     const status = yield* kv.status
     const { applied, leader, open, storage } = status.ready
+    if (!storage && !warned) {
+      warned = true
+      yield* Effect.logWarning("the disk's free space is below its reserve: the store cannot grow on this node")
+    }
     if (status.clusterId !== null && applied && leader && open && storage) return status
     yield* Effect.sleep(poll)
   }

@@ -134,4 +134,27 @@ describe("nodes that come and go", () => {
       const nobody = yield* runProgram(["transfer", "n9", "--endpoint", member.ready.http])
       assert.strictEqual(nobody.status, 1)
     }), 90_000)
+
+  it.live("a node without space forwards, and gives leadership to one that has space", () =>
+    Effect.gen(function*() {
+      const cluster = yield* startCluster(yield* temporaryDirectory, ["n1", "n2", "n3"])
+      const before = cluster.nodes.get("n3")!
+      yield* before.signal("SIGTERM")
+      yield* within("the node closes", closing, before.ended, before.stderr)
+      const full = yield* cluster.restart("n3", ["--disk-reserve", String(2 ** 52)])
+      const client = yield* clientOf([full])
+      yield* client.set("through the full one", "x", { timeout: Duration.seconds(10) })
+      // Whether the full node refuses leadership or takes it and gives it away again, another leads in the end.
+      yield* runProgram(["transfer", "n3", "--timeout", "5s", "--endpoint", full.ready.http])
+      yield* eventually(
+        "a node with space leads, and the cluster grows",
+        Duration.seconds(30),
+        Effect.gen(function*() {
+          if ((yield* cluster.leader) === "n3") return undefined
+          const grown = yield* Effect.option(client.set("more", "x".repeat(1000), { timeout: Duration.seconds(5) }))
+          return grown._tag === "Some" ? grown.value : undefined
+        })
+      )
+      assert.include(full.stderr(), "below its reserve")
+    }), 90_000)
 })

@@ -80,7 +80,7 @@ export class MemoryWires {
     return this.nodes.get(node.own.address) === node
   }
 
-  /** From now on nothing passes between these two, in either direction; what is on its way is lost. */
+  /** From now on nothing passes between these two; what is on its way is lost. */
   cut(left: NodeId, right: NodeId): void {
     this.cuts.add(pairOf(left, right))
   }
@@ -258,8 +258,12 @@ export class MemoryNode {
     const known = findMember(this.membership, id)
     const node = (known === undefined ? undefined : this.wires.at(known.address)) ?? this.heardFrom.get(id)
     if (node === undefined || node.identity.nodeId !== id || !this.wires.attached(node)) return undefined
-    if (!this.hears(node) || !node.hears(this)) return undefined
-    return judgePeer(this.identity, this.membership, node.identity)._tag === "member" ? node : undefined
+    return this.takes(node) && node.takes(this) ? node : undefined
+  }
+
+  /** Whether raft traffic of that node is heard here. */
+  private takes(node: MemoryNode): boolean {
+    return this.hears(node) && judgePeer(this.identity, this.membership, node.identity)._tag === "member"
   }
 
   /** Whether anything of this node gets here at all: the wire is whole and the key trusted. */

@@ -73,22 +73,24 @@ describe("making keys", () => {
       }
     }))
 
-  it.effect.skipIf(!hasKeygen)(
-    "OpenSSH's ssh-keygen reads the keys and agrees about fingerprints",
-    () =>
-      Effect.gen(function*() {
-        for (const keyType of ["ed25519", "rsa"] as const) {
-          const dir = yield* temporaryDirectory
-          const { key } = yield* Keys.init(dir, { keyType, comment: "a b" })
-          const shown = spawnSync("ssh-keygen", ["-l", "-f", `${key.file}.pub`], { encoding: "utf8" })
-          const derived = spawnSync("ssh-keygen", ["-y", "-f", key.file], { encoding: "utf8" })
-          assert.strictEqual(shown.status, 0, shown.stderr)
-          assert.include(shown.stdout, key.fingerprint)
-          assert.strictEqual(derived.status, 0, derived.stderr)
-          assert.isTrue(derived.stdout.startsWith(key.publicKey), derived.stdout)
-        }
-      })
-  )
+  if (hasKeygen) {
+    it.effect(
+      "OpenSSH's ssh-keygen reads the keys and agrees about fingerprints",
+      () =>
+        Effect.gen(function*() {
+          for (const keyType of ["ed25519", "rsa"] as const) {
+            const dir = yield* temporaryDirectory
+            const { key } = yield* Keys.init(dir, { keyType, comment: "a b" })
+            const shown = spawnSync("ssh-keygen", ["-l", "-f", `${key.file}.pub`], { encoding: "utf8" })
+            const derived = spawnSync("ssh-keygen", ["-y", "-f", key.file], { encoding: "utf8" })
+            assert.strictEqual(shown.status, 0, shown.stderr)
+            assert.include(shown.stdout, key.fingerprint)
+            assert.strictEqual(derived.status, 0, derived.stderr)
+            assert.isTrue(derived.stdout.startsWith(key.publicKey), derived.stdout)
+          }
+        })
+    )
+  }
 })
 
 describe("trusting keys", () => {

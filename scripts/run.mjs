@@ -134,15 +134,22 @@ const run = ([name = "", ...args]) => {
     env: { ...process.env, PATH: path },
     shell: onWindows
   })
-  // Ctrl-C in a terminal reaches the child by itself: here it only must not end the wait for the child's own ending.
-  process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"))
-  for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) process.on(signal, () => child.kill(signal))
+  let told = false // a second signal would cut the child's graceful ending short
+  const tell = (/** @type {NodeJS.Signals} */ signal) => {
+    told = true
+    child.kill(signal)
+  }
+  process.on("SIGINT", () => {
+    if (process.stdin.isTTY) told = true // Ctrl-C in a terminal reaches the child by itself
+    else tell("SIGINT")
+  })
+  for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) process.on(signal, tell)
   // npm forwards no SIGTERM: when npm, or the shell it used, is gone, the child has to go as well.
   const parent = process.ppid
   const watch = setInterval(() => {
     if (process.ppid === parent) return
     clearInterval(watch)
-    child.kill("SIGTERM")
+    if (!told) tell("SIGTERM")
   }, 500)
   child.on("error", (error) => {
     console.error(`distkv: ${error.message}`)

@@ -18,7 +18,7 @@ export interface Summary {
   readonly p99: number
   readonly p999: number
   readonly errors: number
-  /** Its writes per second over the rival's, each pair from one round; null without a rival, and for the rival itself. */
+  /** Its writes per second over the rival's, each pair from one round; null without a rival, and for itself. */
   readonly ratio: { readonly median: number; readonly each: ReadonlyArray<number> } | null
   /** Microseconds per write: the leader's process, and all of the contender's processes together. */
   readonly cpuLeader: number

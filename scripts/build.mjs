@@ -1,4 +1,4 @@
-// What is published: each package's `dist`, made anew so that nothing of a removed file stays, and the program's bundle.
+// What is published: each package's `dist`, made anew so that nothing of a removed file stays, and the bundle.
 import { execFileSync } from "node:child_process"
 import { readdirSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"

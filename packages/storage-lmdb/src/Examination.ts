@@ -60,7 +60,7 @@ const checkComplete = ({ directory, log, logMeta }: Findings): void => {
 const checkOwners = ({ directory, logMeta, state, stateMeta }: Findings, identity: Identity): void => {
   logMeta.checkOwnerUnsafe(identity)
   stateMeta.checkOwnerUnsafe(identity)
-  if (state.found !== null && stateMeta.getUnsafe(ownerRow) === null) {
+  if (state.found !== null && !state.isOwned) {
     refuse(`the state in ${directory} belongs to nobody. ${howToReplace}`)
   }
 }

@@ -117,10 +117,13 @@ export class LmdbLog {
   /** Raises the mark to what is durable by now. */
   raiseMark(): Promise<void> {
     return this.marks.run(async () => {
-      const { failStop, mark } = this.parts
+      const { environment, failStop, mark, stateBytes } = this.parts
       const { hardState, last } = this
-      if (hardState === null || mark.mark === null || failStop.failure !== null) return
-      if (mark.mark.floor < last || !isSame(mark.mark.hardState, hardState)) await this.writeMark(hardState, last)
+      const before = mark.mark
+      if (hardState === null || before === null || failStop.failure !== null) return
+      const exact = before.floor === last && isSame(before.hardState, hardState) &&
+        before.logBytes === await environment.fileBytes() && before.stateBytes === await stateBytes()
+      if (!exact) await this.writeMark(hardState, last)
     })
   }
 

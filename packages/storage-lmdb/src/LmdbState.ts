@@ -6,6 +6,7 @@
  * long; only handing them to LMDB is one step.
  */
 import type { Checkpoint, Entry, HistoryEvent, Key, Revision, Scan, StateMeta } from "@distkv/core"
+import { StorageFailed } from "@distkv/core"
 import type { Transaction } from "lmdb"
 import type { Environment, Rows } from "./Environment.ts"
 import { Batch } from "./Environment.ts"
@@ -13,7 +14,7 @@ import type { FailStop } from "./Failure.ts"
 import { reading, Sequence } from "./Failure.ts"
 import { blockKey, BlockWriter, findEventUnsafe } from "./HistoryBlocks.ts"
 import type { MetaRows, Owner } from "./MetaRows.ts"
-import { stateMetaRow } from "./MetaRows.ts"
+import { ownerRow, stateMetaRow } from "./MetaRows.ts"
 import { RowArena } from "./RowArena.ts"
 import { rangeOfScan } from "./ScanRange.ts"
 import { decodeRowUnsafe } from "./StateRows.ts"
@@ -30,6 +31,8 @@ export class LmdbState {
   private readonly writes = new Sequence()
   /** The position as of the last checkpoint that succeeded. */
   private position: StateMeta | null
+  /** Whether the environment says whose it is. */
+  private owned: boolean
   /** Set while a checkpoint is under way. */
   private view: { readonly transaction: Transaction } | undefined
 
@@ -41,10 +44,15 @@ export class LmdbState {
     this.kv = reading(doing, () => environment.rows("kv"))
     this.history = reading(doing, () => environment.rows("history"))
     this.position = meta.getUnsafe(stateMetaRow)
+    this.owned = meta.getUnsafe(ownerRow) !== null
   }
 
   get found(): StateMeta | null {
     return this.position
+  }
+
+  get isOwned(): boolean {
+    return this.owned
   }
 
   recover(): Promise<StateMeta | null> {
@@ -57,6 +65,7 @@ export class LmdbState {
       const batch = new Batch()
       this.meta.claim(batch, owner)
       await this.environment.commit(batch)
+      this.owned = true
     })
   }
 
@@ -64,6 +73,9 @@ export class LmdbState {
   checkpoint(checkpoint: Checkpoint): Promise<void> {
     return this.writes.run(async () => {
       this.failStop.check()
+      if (!this.owned) {
+        throw new StorageFailed({ message: "there is no checkpoint before the identity is saved; nothing was written" })
+      }
       const batch = await this.encode(checkpoint)
       const transaction = reading(doing, () => this.environment.snapshot())
       this.view = { transaction }

@@ -73,6 +73,9 @@ const openStores = Effect.fnUntraced(
 
     yield* Effect.addFinalizer(() => Effect.ignore(started("closing", () => stores.log.close())))
     yield* Effect.addFinalizer(() => Effect.ignore(started("closing", () => stores.state.close())))
+    if (identity !== null && !stores.state.isOwned) {
+      yield* started("the state cannot be written", () => stores.state.claim(identity))
+    }
     // A mark that cannot be written stops the store: the next write says so.
     yield* started("the mark cannot be written", () => stores.log.raiseMark())
     yield* Effect.forkScoped(

@@ -159,8 +159,10 @@ describe("a data directory", () => {
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
       yield* Effect.promise(() => rm(join(directory, "state.mdb")))
-      const recovered = yield* Effect.scoped(Effect.flatMap(openDirectory({ directory }), ({ state }) => state.recover))
-      assert.isNull(recovered)
+      const { state } = yield* openDirectory({ directory })
+      assert.isNull(yield* state.recover)
+      yield* state.checkpoint(aCheckpoint(2, 20, 1))
+      assert.strictEqual((yield* state.recover)?.revision, 20)
     }))
 
   it.live("is refused when a bit of its identity file has flipped", () =>

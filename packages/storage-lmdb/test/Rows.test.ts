@@ -1,0 +1,115 @@
+import type { Entry, HistoryEvent, Key, Revision } from "@distkv/core"
+import { StorageFailed } from "@distkv/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { BlockWriter, findEventUnsafe } from "../src/HistoryBlocks.ts"
+import { RowArena } from "../src/RowArena.ts"
+import { smallRow } from "../src/SmallRow.ts"
+import { decodeRowUnsafe } from "../src/StateRows.ts"
+
+const entry: Entry = {
+  key: "clé/1" as Key,
+  value: Uint8Array.of(0, 1, 254, 255),
+  createRevision: 3 as Revision,
+  modRevision: 2 ** 40 + 5 as Revision,
+  version: 4,
+  leaseId: 9 as Revision
+}
+
+const events: ReadonlyArray<HistoryEvent> = [
+  { revision: 7 as Revision, position: 0, key: entry.key, entry, previous: null, historyBytes: 10 },
+  {
+    revision: 7 as Revision,
+    position: 1,
+    key: "b" as Key,
+    entry: null,
+    previous: { ...entry, key: "b" as Key },
+    historyBytes: 20
+  },
+  {
+    revision: 9 as Revision,
+    position: 0,
+    key: entry.key,
+    entry,
+    previous: { ...entry, leaseId: null },
+    historyBytes: 30
+  }
+]
+
+const eventBlock = (): readonly [key: Buffer, block: Buffer] => {
+  const blocks: Array<readonly [Buffer, Buffer]> = []
+  const writer = new BlockWriter((key, block) => blocks.push([key, block]))
+  for (const event of events) writer.add(event)
+  writer.flush()
+  return blocks[0]!
+}
+
+const rowOf = (): readonly [key: Buffer, row: Buffer] => {
+  const rows: Array<readonly [Buffer, Buffer]> = []
+  new RowArena().row(entry, (key, row) => rows.push([key, row]))
+  return rows[0]!
+}
+
+/** Every way to flip one bit. */
+function* flips(bytes: Buffer): Generator<Buffer> {
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const flipped = Buffer.from(bytes)
+    flipped[bit >> 3] = flipped[bit >> 3]! ^ (1 << (bit & 7))
+    yield flipped
+  }
+}
+
+/** Every beginning. */
+function* cuts(bytes: Buffer): Generator<Buffer> {
+  for (let length = 0; length < bytes.length; length++) yield Buffer.from(bytes.subarray(0, length))
+}
+
+describe("a row of the state", () => {
+  it("says what was written", () => {
+    const [key, row] = rowOf()
+    assert.deepStrictEqual(decodeRowUnsafe(entry.key, key, row, row.length), entry)
+  })
+
+  it("is refused with any bit flipped, in its key too, and when it is cut short", () => {
+    const [key, row] = rowOf()
+    for (const bad of [...flips(row), ...cuts(row)]) {
+      assert.throws(() => decodeRowUnsafe(entry.key, key, bad, bad.length), StorageFailed)
+    }
+    for (const bad of flips(key)) assert.throws(() => decodeRowUnsafe(entry.key, bad, row, row.length), StorageFailed)
+  })
+})
+
+describe("a block of the history", () => {
+  it("gives the first event of a revision or after it", () => {
+    const [key, block] = eventBlock()
+    const find = (revision: number) => findEventUnsafe(key, block, revision as Revision)
+    assert.deepStrictEqual(find(0), events[0])
+    assert.deepStrictEqual(find(7), events[0])
+    assert.deepStrictEqual(find(8), events[2])
+    assert.isUndefined(find(10))
+  })
+
+  it("is refused with any bit flipped, in its key too, and when it is cut short", () => {
+    const [key, block] = eventBlock()
+    for (const bad of [...flips(block), ...cuts(block)]) {
+      assert.throws(() => findEventUnsafe(key, bad, 0 as Revision), StorageFailed)
+    }
+    for (const bad of flips(key)) assert.throws(() => findEventUnsafe(bad, block, 0 as Revision), StorageFailed)
+  })
+})
+
+describe("a small row", () => {
+  const row = smallRow("name", Schema.Struct({ text: Schema.String, number: Schema.Int }))
+
+  it("says what was written", () => {
+    const value = { text: 'é\u0000"', number: -1 }
+    assert.deepStrictEqual(row.decodeUnsafe(row.encode(value)), value)
+  })
+
+  it("is refused with any bit flipped, when it is cut short, and as another row", () => {
+    const bytes = row.encode({ text: "text", number: 7 })
+    for (const bad of [...flips(bytes), ...cuts(bytes)]) assert.throws(() => row.decodeUnsafe(bad), StorageFailed)
+    const other = smallRow("other", Schema.Struct({ text: Schema.String, number: Schema.Int }))
+    assert.throws(() => other.decodeUnsafe(bytes), StorageFailed)
+  })
+})

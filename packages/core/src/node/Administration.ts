@@ -38,7 +38,6 @@ const ask = (node: RaftNode, command: AdminCommand, timeoutMs: number): Effect.E
       hops: 0,
       done: (result) => resume(Effect.succeed(result))
     })
-    node.watchDeadlines()
   })
 
 const clusterError = (error: DistKvError): ClusterError => {

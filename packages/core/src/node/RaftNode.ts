@@ -43,8 +43,6 @@ export interface RaftNode {
   readonly committer: Committer.Committer
   readonly checkpointer: Checkpointer.Checkpointer
   readonly offer: (message: NodeMessage) => void
-  /** Makes sure that deadlines are swept as long as something waits. */
-  readonly watchDeadlines: () => void
   /** Why calls are refused; null while the node serves. */
   readonly refusal: () => Shutdown | StorageFailed | null
   readonly isClosing: () => boolean
@@ -85,6 +83,11 @@ export const make = Effect.fnUntraced(function*(
   let sweeping = false
 
   const committer = yield* Committer.make(settings.commitTimeout, offer)
+  const watchDeadlines = (): void => {
+    if (sweeping) return
+    sweeping = true
+    Queue.offerUnsafe(sweeps, true)
+  }
   const state = new NodeState({
     id: identity.nodeId,
     incarnation: identity.incarnation,
@@ -102,6 +105,7 @@ export const make = Effect.fnUntraced(function*(
     submit: committer.submit,
     commitBusySince: committer.busySince,
     offer,
+    watchDeadlines,
     readForApply: (from, to) => void Queue.offerUnsafe(applyReads, [from, to] as const),
     adopt: (clusterId) => void Queue.offerUnsafe(adoptions, clusterId),
     random: () => random.nextDoubleUnsafe(),
@@ -198,11 +202,6 @@ export const make = Effect.fnUntraced(function*(
     committer,
     checkpointer,
     offer,
-    watchDeadlines: () => {
-      if (sweeping) return
-      sweeping = true
-      Queue.offerUnsafe(sweeps, true)
-    },
     refusal: () => refusal ?? null,
     isClosing: () => closing,
     fail: failNow,

@@ -91,7 +91,6 @@ class Calls {
       }
       const write = pendingWrite({ record, deadline: this.now() + timeout, origin: null, hops: 0, settle })
       this.node.offer({ _tag: "Propose", write })
-      this.node.watchDeadlines()
     })
   }
 
@@ -127,7 +126,6 @@ class Calls {
         }
       }
       this.node.offer({ _tag: "Read", read })
-      this.node.watchDeadlines()
     })
   }
 

@@ -27,6 +27,7 @@ import type { StateMachine } from "../state/StateMachine.ts"
 import { WriteBuffer } from "../state/WriteBuffer.ts"
 import type { DurableClaim, OpenTransport } from "../Transport.ts"
 import { ForwardFilter } from "./ForwardFilter.ts"
+import { viewOf } from "./viewOf.ts"
 
 /** What a node is made of; all fixed for the life of the process. */
 export interface NodeParts {
@@ -48,10 +49,14 @@ export interface NodeParts {
   /** Since when (milliseconds, monotonic) the oldest log commit is under way. */
   readonly commitBusySince: () => number | null
   readonly offer: (message: NodeMessage) => void
+  /** Makes sure that deadlines are swept as long as something waits. */
+  readonly watchDeadlines: () => void
   /** Asks for entries that left the memory window, for the state machine. */
   readonly readForApply: (from: LogIndex, to: LogIndex) => void
   /** Asks that the cluster id a leader told be made durable; `Adopted` follows. */
   readonly adopt: (clusterId: ClusterId) => void
+  /** Makes sure that `SweepDue` comes as long as something waits; told after every turn in which something does. */
+  readonly watchDeadlines: () => void
   /** Uniform in [0, 1). */
   readonly random: () => number
   /** Milliseconds, monotonic. */
@@ -99,6 +104,8 @@ export class NodeState {
   campaignByTransfer = false
   /** The unread rest of a batch, for the next role. */
   carry: Array<NodeMessage> = []
+  /** The batch at hand: where the node ends in the middle of it, whoever speaks in its rest must still be answered. */
+  batch: ReadonlyArray<NodeMessage> = []
   /** Milliseconds (monotonic) of the batch at hand. */
   now: number
   clusterId: ClusterId | null
@@ -120,7 +127,8 @@ export class NodeState {
   readonly waitingAdmin: Array<Administer> = []
   /** Administrative requests that this node has passed on to its leader, by the id of the question. */
   readonly passedOn = new Map<number, Administer>()
-  lastRequestId = 0
+  /** Begins anywhere: an answer to a question of an earlier start of the process must fit none of this one. */
+  lastRequestId: number
   /** Transfers of this node's leadership that wait to hear who leads now. */
   readonly transfers: Array<Pick<Administer, "deadline" | "done">> = []
   /** What only a leader knows, while this node is one. */
@@ -150,12 +158,21 @@ export class NodeState {
     this.commit = parts.machine.applied
     this.now = parts.clock()
     this.run = Math.floor(parts.random() * 2 ** 52)
+    this.lastRequestId = Math.floor(parts.random() * 2 ** 51)
     this.electionDeadline = this.now + this.randomTimeout()
     this.view = viewOf(this)
   }
 
-  get isAdminIdle(): boolean {
-    return this.waitingAdmin.length === 0 && this.passedOn.size === 0 && this.transfers.length === 0
+  /** Whether nothing waits that has a deadline. */
+  get isIdle(): boolean {
+    return this.writes.isIdle && this.reads.isIdle && this.waitingAdmin.length === 0 && this.passedOn.size === 0 &&
+      this.transfers.length === 0
+  }
+
+  /** Whether a log commit has been under way for longer than `ms` milliseconds. */
+  diskIsStuckFor(ms: number): boolean {
+    const since = this.parts.commitBusySince()
+    return since !== null && this.now - since > ms
   }
 
   get membership(): Membership {
@@ -303,9 +320,12 @@ export class NodeState {
     this.parts.transport.flush()
     this.log.evict(Math.min(this.machine.applied, this.durable.index) as LogIndex, this.parts.limits.logWindowBytes)
     if (this.parts.observer !== null) this.parts.observer.stepped(this.view)
+    // Here and not where a call begins: only from now on does the sweeper see what waits.
+    if (!(this.writes.isIdle && this.reads.isIdle && this.isAdminIdle)) this.parts.watchDeadlines()
     this.writes.release()
     this.reads.release()
     this.parts.transport.flush()
+    if (!this.isIdle) this.parts.watchDeadlines()
   }
 
   /** Applies entries that left the memory window and were read back. */
@@ -351,51 +371,3 @@ export class NodeState {
     this.hardStateNumber = this.submitted + 1
   }
 }
-
-const viewOf = (node: NodeState): NodeView => ({
-  id: node.id,
-  get role() {
-    return node.next ?? node.role
-  },
-  get term() {
-    return node.term
-  },
-  get votedFor() {
-    return node.votedFor
-  },
-  get leader() {
-    return node.leader
-  },
-  get first() {
-    return node.log.first
-  },
-  get last() {
-    return node.log.last
-  },
-  termAt: (index) => node.log.termAt(index),
-  entryAt: (index) => node.log.entryAt(index),
-  get commit() {
-    return node.commit
-  },
-  get applied() {
-    return node.machine.applied
-  },
-  get revision() {
-    return node.machine.revision
-  },
-  get membership() {
-    return node.membership
-  },
-  get membershipIndex() {
-    return node.memberships.index
-  },
-  get durable() {
-    return node.durable
-  },
-  get progress() {
-    return node.progress
-  },
-  get pending() {
-    return { writes: node.writes.count, reads: node.reads.count, bytes: node.writes.bytes }
-  }
-})

@@ -48,6 +48,8 @@ export interface SimClusterOptions<App = never> {
   readonly fuzz?: { readonly preemptEvery: number } | undefined
   /** Each node's clocks; default all alike and right. */
   readonly clocks?: ((node: string) => SimHostOptions) | undefined
+  /** How many of the last events the timeline keeps; default 400. */
+  readonly events?: number | undefined
   /** The command that runs this again, for the failure's message. */
   readonly replay?: string | undefined
 }
@@ -67,6 +69,7 @@ export class SimCluster<App = never> {
     this.options = options
     this.world = new SimWorld({
       seed: options.seed ?? 1,
+      events: options.events,
       fuzz: options.fuzz !== undefined,
       preemptEvery: options.fuzz?.preemptEvery
     })

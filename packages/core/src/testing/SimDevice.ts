@@ -22,6 +22,9 @@ export interface DeviceFaults {
   onCrash: "none" | "all" | "prefix"
 }
 
+/** A write that takes longer may be taken for stuck: simulated commit time-outs are at least one second, less drift. */
+const stuckAfterMs = 700
+
 interface PendingWrite {
   readonly what: string
   readonly apply: () => void
@@ -134,6 +137,7 @@ export class SimDevice {
     this.busy = true
     const run = this.run
     const delay = this.faults.minDelayMs + this.random.exponential(this.faults.meanDelayMs)
+    if (delay > stuckAfterMs) this.hung = true
     this.world.after(delay, () => {
       if (run !== this.run) return
       this.busy = false

@@ -27,6 +27,8 @@ export interface SimWorldOptions {
   readonly fuzz?: boolean | undefined
   /** With `fuzz`: the mean number of operations after which a fiber is preempted; 0 leaves it at effect's 2,048. */
   readonly preemptEvery?: number | undefined
+  /** How many of the last events the timeline keeps; default 400. */
+  readonly events?: number | undefined
 }
 
 /** Tasks at one instant after which the run is taken to be a loop that would never end. */
@@ -35,7 +37,7 @@ const maxTasksPerInstant = 2_000_000
 export class SimWorld {
   readonly seed: number
   readonly random: Prng
-  readonly timeline = new Timeline()
+  readonly timeline: Timeline
   readonly violations: Array<Violation> = []
   /** Where effects run that belong to no node: the test's own. */
   readonly root: SimHost
@@ -54,6 +56,7 @@ export class SimWorld {
 
   constructor(options: SimWorldOptions) {
     this.seed = options.seed
+    this.timeline = new Timeline(options.events)
     this.random = makePrng(options.seed)
     this.order = this.random.fork("order")
     this.fuzz = options.fuzz ?? false

@@ -51,11 +51,12 @@ export interface SimReport {
 /** The command that runs a plan again. */
 export const replayCommand = (plan: SimPlan): string => `npm run sim -- --replay ${tokenOf(plan)}`
 
-/** Runs a plan to its end, or to the first violation. */
-export const simulatePlan = (plan: SimPlan): SimReport => new Simulation(plan).run()
+/** Runs a plan to its end, or to the first violation; the timeline keeps so many of the last events. */
+export const simulatePlan = (plan: SimPlan, events = 400): SimReport => new Simulation(plan, events).run()
 
 class Simulation {
   private readonly plan: SimPlan
+  private readonly events: number
   private readonly cluster: SimCluster
   private readonly history = new History()
   private readonly adversary: Adversary
@@ -63,8 +64,9 @@ class Simulation {
   private isLoaded = true
   private recoveryMs = 0
 
-  constructor(plan: SimPlan) {
+  constructor(plan: SimPlan, events: number) {
     this.plan = plan
+    this.events = events
     const rates = plan.classes.has("clockRate") ? [0.8, 1.25] : [0.999, 1.001]
     this.cluster = SimCluster.make({
       seed: plan.seed,
@@ -73,6 +75,7 @@ class Simulation {
       settings: plan.settings,
       fuzz: plan.fuzz,
       replay: replayCommand(plan),
+      events,
       clocks: (node) => {
         const random = makePrng(plan.seed).fork(`clock ${node}`)
         return {
@@ -222,7 +225,7 @@ class Simulation {
       token: tokenOf(plan),
       hash: world.timeline.hash,
       violation,
-      timeline: violation === null ? "" : cluster.timeline(),
+      timeline: violation === null ? "" : cluster.timeline(this.events),
       simulatedMs: cluster.now,
       steps: world.steps,
       calls: history.calls.length,

@@ -138,7 +138,7 @@ export const make = Effect.fnUntraced(function*(
   const sweep = Effect.gen(function*() {
     while (true) {
       yield* Queue.take(sweeps)
-      while (!(state.writes.isIdle && state.reads.isIdle && state.isAdminIdle)) {
+      while (!state.isIdle) {
         yield* Effect.sleep(sweepEvery)
         offer({ _tag: "SweepDue" })
       }

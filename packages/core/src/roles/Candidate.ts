@@ -7,7 +7,7 @@
 import type { NodeId } from "../domain/Identity.ts"
 import { voterIds } from "../domain/Membership.ts"
 import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
-import type { Term } from "../domain/Position.ts"
+import type { LogId, Term } from "../domain/Position.ts"
 import { isQuorum } from "../rules/Quorum.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
 import { peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
@@ -41,9 +41,7 @@ export class Candidate {
         node.persisted(message)
         return this.countOwnVote()
       case "ElectionDue":
-        // Nobody won: a new time-out is drawn, so that the candidates drift apart.
-        if (node.now >= node.electionDeadline) node.become(node.isVoter ? "Candidate" : "Follower")
-        return
+        return this.electionDue()
       case "Propose":
         node.writes.admit(message.write)
         return node.writes.park(message.write)
@@ -114,10 +112,19 @@ export class Candidate {
     }
   }
 
+  /** Nobody won: a new time-out is drawn, so that the candidates drift apart. */
+  private electionDue(): void {
+    const { node } = this
+    if (node.now < node.electionDeadline) return
+    // With a stuck disk terms would rise in memory only, and depose whoever leads once the disk moves again.
+    const mayGoOn = node.isVoter && !node.closing && !node.diskIsStuckFor(node.parts.electionTimeout)
+    node.become(mayGoOn ? "Candidate" : "Follower")
+  }
+
   private preCampaign(): void {
     const { node } = this
     this.granted.add(node.id)
-    this.ask((node.term + 1) as Term, true)
+    this.ask((node.term + 1) as Term, true, node.log.lastId)
     this.advance()
   }
 
@@ -130,12 +137,13 @@ export class Candidate {
     node.raiseTerm((node.term + 1) as Term)
     node.vote(node.id)
     const { term } = node
-    node.whenDurable(() => this.ask(term, false))
+    // Until the vote is durable this node may follow the winner and get entries that its disk does not hold yet.
+    const { lastId } = node.log
+    node.whenDurable(() => this.ask(term, false, lastId))
   }
 
-  private ask(term: Term, preVote: boolean): void {
+  private ask(term: Term, preVote: boolean, lastLog: LogId): void {
     const { node } = this
-    const lastLog = node.log.lastId
     const claim = preVote ? undefined : { term, votedFor: node.id, index: lastLog.index }
     for (const id of voterIds(node.membership)) {
       if (id === node.id) continue

@@ -230,15 +230,12 @@ export class Follower {
     const { node } = this
     if (node.now < node.electionDeadline) return
     node.resetElectionDeadline()
-    if (!node.isVoter || node.closing || this.diskIsStuck()) return
+    // Whoever led is given no more requests: to a dead leader they would be lost, and their outcome unknown.
+    node.setLeader(null)
+    // A node whose disk does not answer would make a leader that cannot acknowledge anything.
+    if (!node.isVoter || node.closing || node.diskIsStuckFor(node.parts.electionTimeout)) return
     // With the disk reserve reached another should lead, but a leader that can only delete is better than none.
     if (node.diskFull && ++this.deferred < 4) return
     node.become("Candidate")
-  }
-
-  /** A node whose disk does not answer would make a leader that cannot acknowledge anything. */
-  private diskIsStuck(): boolean {
-    const since = this.node.parts.commitBusySince()
-    return since !== null && this.node.now - since > this.node.parts.electionTimeout
   }
 }

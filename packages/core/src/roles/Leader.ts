@@ -290,9 +290,8 @@ export class Leader {
 
   /** A leader whose disk hangs must not keep its followers from electing another. */
   private diskIsStuck(): boolean {
-    const since = this.node.parts.commitBusySince()
-    return since !== null && this.replication.progress.size > 0 &&
-      this.node.now - since > 1.5 * this.node.parts.electionTimeout
+    const { node, replication } = this
+    return replication.progress.size > 0 && node.diskIsStuckFor(1.5 * node.parts.electionTimeout)
   }
 
   private cutHistory(): void {

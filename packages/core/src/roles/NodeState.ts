@@ -55,8 +55,6 @@ export interface NodeParts {
   readonly readForApply: (from: LogIndex, to: LogIndex) => void
   /** Asks that the cluster id a leader told be made durable; `Adopted` follows. */
   readonly adopt: (clusterId: ClusterId) => void
-  /** Makes sure that `SweepDue` comes as long as something waits; told after every turn in which something does. */
-  readonly watchDeadlines: () => void
   /** Uniform in [0, 1). */
   readonly random: () => number
   /** Milliseconds, monotonic. */
@@ -321,11 +319,10 @@ export class NodeState {
     this.log.evict(Math.min(this.machine.applied, this.durable.index) as LogIndex, this.parts.limits.logWindowBytes)
     if (this.parts.observer !== null) this.parts.observer.stepped(this.view)
     // Here and not where a call begins: only from now on does the sweeper see what waits.
-    if (!(this.writes.isIdle && this.reads.isIdle && this.isAdminIdle)) this.parts.watchDeadlines()
+    if (!this.isIdle) this.parts.watchDeadlines()
     this.writes.release()
     this.reads.release()
     this.parts.transport.flush()
-    if (!this.isIdle) this.parts.watchDeadlines()
   }
 
   /** Applies entries that left the memory window and were read back. */

@@ -90,6 +90,7 @@ const pump = Effect.fnUntraced(function*(node: NodeState, inbox: Inbox, player: 
       batch = batch.slice(0, messagesPerTurn)
     }
     node.now = node.parts.clock()
+    node.batch = batch
     runBatch(node, player, batch)
     if (node.carry.length > 0 && node.next === null) yield* Effect.yieldNow
   }

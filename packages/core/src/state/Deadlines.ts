@@ -34,7 +34,7 @@ export class Deadlines<A extends { readonly deadline: number }> {
     const current = Math.floor(now / slotMs)
     const due = [...this.slots.keys()].filter((slot) => slot <= current).sort((a, b) => a - b)
     for (const slot of due) {
-      expired.push(...this.slots.get(slot)!)
+      for (const item of this.slots.get(slot)!) expired.push(item)
       this.slots.delete(slot)
     }
     return expired

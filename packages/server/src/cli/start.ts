@@ -11,6 +11,7 @@ import { formatHostPort } from "./HostPort.ts"
 import { joinUntilAdmitted } from "./joining.ts"
 import { whatToCopy } from "./KeyCommands.ts"
 import * as Logging from "./Logging.ts"
+import { narrate } from "./narrate.ts"
 import type { StartFlags } from "./NodeCommands.ts"
 import { noteLine, printJson, printLine, styled } from "./Output.ts"
 import { readyOf, writeReadyFile } from "./ReadyFile.ts"
@@ -37,14 +38,9 @@ const makeKeys = Effect.fnUntraced(function*(dataDir: string): Effect.fn.Return<
 /** The status once every check of readiness holds. */
 const whenReady = Effect.gen(function*() {
   const kv = yield* DistKv
-  let warned = false
   while (true) {
     const status = yield* kv.status
     const { applied, leader, open, storage } = status.ready
-    if (!storage && !warned) {
-      warned = true
-      yield* Effect.logWarning("the disk's free space is below its reserve: the store cannot grow on this node")
-    }
     if (status.clusterId !== null && applied && leader && open && storage) return status
     yield* Effect.sleep(poll)
   }
@@ -91,7 +87,9 @@ const serve = Effect.fnUntraced(function*(flags: StartFlags) {
     yield* writeReadyFile(flags.readyFile, readyOf(yield* Effect.mapError(kv.status, asFailure), http))
   }
   yield* onHangup(Context.get(context, SshTransport).reload)
-  const work = Effect.andThen(enterCluster(flags, http), Effect.never)
+  // A node that is closed says no more; why it closed is what `stopped` says.
+  const telling = Effect.catchTag(narrate, "Shutdown", () => Effect.never)
+  const work = Effect.all([enterCluster(flags, http), telling], { concurrency: "unbounded" })
   yield* Effect.raceFirst(Effect.provideContext(work, context), Effect.mapError(kv.stopped, asFailure))
 }, Effect.scoped)
 

@@ -26,9 +26,16 @@ const isPublicKey = Schema.is(PublicKey)
 
 const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
 
+/** Fails once this node has stopped: its role may have held the request, and it ends without a word. */
+const ended = (node: RaftNode): Effect.Effect<never, ClusterError> =>
+  Effect.andThen(
+    Effect.exit(node.stopped),
+    Effect.fail(new OutcomeUnknown({ message: "the node stopped while the change was under way; look at the members" }))
+  )
+
 /** Asks this node's leader, wherever it is. */
-const ask = (node: RaftNode, command: AdminCommand, timeoutMs: number): Effect.Effect<AdminResult, ClusterError> =>
-  Effect.callback((resume) => {
+const ask = (node: RaftNode, command: AdminCommand, timeoutMs: number): Effect.Effect<AdminResult, ClusterError> => {
+  const asked = Effect.callback<AdminResult, ClusterError>((resume) => {
     const refusal = node.refusal()
     if (refusal !== null) return resume(Effect.fail(refusal))
     node.offer({
@@ -39,6 +46,8 @@ const ask = (node: RaftNode, command: AdminCommand, timeoutMs: number): Effect.E
       done: (result) => resume(Effect.succeed(result))
     })
   })
+  return Effect.raceFirst(asked, ended(node))
+}
 
 const clusterError = (error: DistKvError): ClusterError => {
   switch (error._tag) {

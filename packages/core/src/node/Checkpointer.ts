@@ -60,7 +60,8 @@ export const make = Effect.fnUntraced(function*(
   const last = Effect.gen(function*() {
     if (machine.isFrozen || !machine.isDirty) return
     for (let i = 0; i < looksPerInterval && !follows(machine.applied); i++) yield* pause
-    if (follows(machine.applied)) yield* write
+    // While this waited, the loop may have begun one.
+    if (!machine.isFrozen && follows(machine.applied)) yield* write
   })
 
   return { counters, run, last }

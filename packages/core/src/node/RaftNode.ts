@@ -3,7 +3,7 @@
  * closes gracefully. The first failure of the storage, and any defect, ends it: it answers nobody any more and says
  * why.
  */
-import { Cause, Clock, Deferred, Duration, Effect, Fiber, Queue, Random, type Scope } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Queue, Random, type Scope } from "effect"
 import { Shutdown, type StartError, StorageFailed } from "../DistKvError.ts"
 import type { Settings } from "../DistKvSettings.ts"
 import { encodeCommand } from "../domain/CommandCodec.ts"
@@ -20,6 +20,7 @@ import type { StateStore } from "../StateStore.ts"
 import { type OpenTransport, Transport } from "../Transport.ts"
 import * as Checkpointer from "./Checkpointer.ts"
 import * as Committer from "./Committer.ts"
+import { settleAll } from "./Ending.ts"
 import { drawClusterId, identify } from "./Identify.ts"
 import { recoverState } from "./Recovery.ts"
 
@@ -63,7 +64,11 @@ export const make = Effect.fnUntraced(function*(
   const recovered = yield* logStore.recover
   const drawn = yield* identify(settings, recovered)
   const inbox = yield* Queue.unbounded<NodeMessage>()
-  const offer = (message: NodeMessage): void => void Queue.offerUnsafe(inbox, message)
+  let refusal: Shutdown | StorageFailed | null = null
+  // Nobody reads the inbox of a node that has stopped, though its transport may still be open.
+  const offer = (message: NodeMessage): void => {
+    if (refusal === null) Queue.offerUnsafe(inbox, message)
+  }
   const transport = yield* transportPort.open(drawn, (envelope) => offer({ _tag: "Peer", envelope }))
   const address = settings.advertise ?? transport.address
   const { found, identity } = yield* settle(settings, recovered, drawn, address, transport)
@@ -78,7 +83,6 @@ export const make = Effect.fnUntraced(function*(
   const applyReads = yield* Queue.sliding<readonly [LogIndex, LogIndex]>(1)
   const adoptions = yield* Queue.sliding<ClusterId>(1)
   const sweeps = yield* Queue.sliding<true>(1)
-  let refusal: Shutdown | StorageFailed | null = null
   let closing = false
   let sweeping = false
 
@@ -158,7 +162,7 @@ export const make = Effect.fnUntraced(function*(
   const stop = (reason: Shutdown | StorageFailed): void => {
     if (refusal !== null) return
     refusal = reason
-    settleAll(state, reason)
+    settleAll(state, unreadOf(inbox), reason)
     Deferred.doneUnsafe(stopped, reason._tag === "StorageFailed" ? Effect.fail(reason) : Effect.void)
   }
   const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
@@ -257,15 +261,14 @@ const close = Effect.fnUntraced(function*(
   yield* Effect.catch(checkpointer.last, (error) => Effect.logError(`the last checkpoint failed: ${error.message}`))
 })
 
-/** Answers everything that waits, when the node stops. */
-const settleAll = (state: NodeState, reason: Shutdown | StorageFailed): void => {
-  state.writes.settleAll(reason)
-  state.reads.settleAll(reason)
-  const requests = [...state.waitingAdmin.splice(0), ...state.passedOn.values(), ...state.transfers.splice(0)]
-  state.passedOn.clear()
-  for (const { done } of requests) done({ _tag: "Failed", error: reason })
-  state.writes.release()
-  state.reads.release()
+/** Takes whatever no role has read. */
+const unreadOf = (inbox: Queue.Queue<NodeMessage>): ReadonlyArray<NodeMessage> => {
+  const unread: Array<NodeMessage> = []
+  while (true) {
+    const next = Queue.takeUnsafe(inbox)
+    if (next === undefined || Exit.isFailure(next)) return unread
+    unread.push(next.value)
+  }
 }
 
 /** The storage's own failure where there is one; else what went wrong in the program, which ends the node as well. */

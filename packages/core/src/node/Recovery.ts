@@ -45,14 +45,14 @@ export const recoverState = Effect.fnUntraced(function*(
     meta === null ? (0 as LogIndex) : applied.index,
     meta?.membership ?? emptyMembership
   )
-  const window: Array<LogEntry> = []
+  let window: Array<LogEntry> = []
   let weight = 0
-  let oldest = 0
   for (let from = applied.index + 1; from <= found.last;) {
     const page = yield* logStore.read(from as LogIndex, found.last, pageBytes)
     if (page.length === 0) {
       return yield* new StorageFailed({ message: `the log lacks entry ${from}, although it ends at ${found.last}` })
     }
+    let oldest = 0
     for (const entry of page) {
       if (entry.kind === commandKind.Configure) {
         const command = decodeCommand(entry.record)
@@ -62,8 +62,10 @@ export const recoverState = Effect.fnUntraced(function*(
       weight += entry.record.length
       while (weight > windowBytes && oldest < window.length - 1) weight -= window[oldest++]!.record.length
     }
+    // However long the tail is, only what the window shall hold stays in memory.
+    if (oldest > 0) window = window.slice(oldest)
     from += page.length
   }
-  for (let i = window.length - 1; i >= oldest; i--) log.prepend(window[i]!)
+  for (let i = window.length - 1; i >= 0; i--) log.prepend(window[i]!)
   return { log, memberships, machine: new StateMachine(stateStore, meta) }
 })

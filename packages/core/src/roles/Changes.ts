@@ -31,7 +31,7 @@ export class Changes {
   private readonly propose: (membership: Membership) => LogIndex
   private queue: Array<Administer & { readonly command: Admission }> = []
   /** The change that is appended and not yet committed, with whoever asked for it. */
-  private underWay: { readonly index: LogIndex; readonly id: NodeId; readonly request: Administer | null } | null = null
+  private underWay: { readonly index: LogIndex; readonly id: NodeId; request: Administer | null } | null = null
   private readonly catchUps = new Map<NodeId, CatchUp>()
   private readonly unbound = new Map<NodeId, Incarnation>()
   readonly reports = new Map<NodeId, PeerMessageOf<"LinkReport">>()
@@ -71,6 +71,7 @@ export class Changes {
       })
       return false
     })
+    this.expireUnderWay()
     for (const member of this.node.membership.members) {
       if (member.standing !== "joining") {
         this.catchUps.delete(member.id)
@@ -138,6 +139,15 @@ export class Changes {
     if (change._tag !== "Change") return
     this.underWay = { index: this.propose(change.membership), id, request }
     this.replication.follow()
+  }
+
+  /** What is appended may still be committed, but whoever asked for it waits no longer than until the deadline. */
+  private expireUnderWay(): void {
+    const request = this.underWay?.request ?? null
+    if (request === null || request.deadline > this.node.now) return
+    this.underWay!.request = null
+    const error = new OutcomeUnknown({ message: "the change was not committed within the deadline; look at the members" })
+    request.done({ _tag: "Failed", error })
   }
 
   private finish(): void {

@@ -16,17 +16,29 @@ export const passOn = (node: NodeState): void => {
   if (leader === null || leader === node.id) return
   if (node.reads.wantsQuestion) askReadIndex(node, leader)
   if (node.writes.parkedCount > 0) {
-    for (const write of node.writes.takeParked()) {
-      if (write.phase === "Parked") forward(node, leader, write)
-    }
+    forwardParked(node, leader)
   }
   if (node.waitingAdmin.length > 0) {
     for (const request of node.waitingAdmin.splice(0)) passOnAdmin(node, leader, request)
   }
 }
 
-const forward = (node: NodeState, leader: NodeId, write: PendingWrite): void => {
-  if (write.hops >= maxHops) return node.writes.settle(write, { _tag: "NotLeader" })
+/** Forwards in order until the link takes no more; the rest waits for another turn. */
+const forwardParked = (node: NodeState, leader: NodeId): void => {
+  let blocked = false
+  for (const write of node.writes.takeParked()) {
+    if (write.phase !== "Parked") continue
+    if (!blocked) blocked = !forward(node, leader, write)
+    if (blocked) node.writes.park(write)
+  }
+}
+
+/** Returns false when the link did not take the write. */
+const forward = (node: NodeState, leader: NodeId, write: PendingWrite): boolean => {
+  if (write.hops >= maxHops) {
+    node.writes.settle(write, { _tag: "NotLeader" })
+    return true
+  }
   const id = node.nextRequestId()
   const sent = node.send(leader, {
     _tag: "ForwardRequest",
@@ -37,9 +49,10 @@ const forward = (node: NodeState, leader: NodeId, write: PendingWrite): void => 
     remainingMs: Math.max(1, Math.ceil(write.deadline - node.now)),
     record: write.record
   })
-  if (!sent) return node.writes.park(write)
+  if (!sent) return false
   node.counters.forwarded++
   node.writes.forward(write, id)
+  return true
 }
 
 const askReadIndex = (node: NodeState, leader: NodeId): void => {

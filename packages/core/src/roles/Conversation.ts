@@ -9,15 +9,17 @@ import type { NodeState } from "./NodeState.ts"
 /**
  * Whether a message may change this node's state.
  *
- * A member's must come with its key and incarnation, and from its cluster. From others only a request to join counts,
- * and from a sender of this cluster what a lagging node needs to learn that the sender is a member by now (thesis §4.1:
- * servers listen to leaders and candidates that their own membership does not have). A node that belongs to no cluster
- * listens to every sender that its transport trusts.
+ * A request to join is heard from whoever sends it for itself: the rules of admission say why it is refused. A member's
+ * other messages must come with its key and incarnation, and from its cluster. From a sender of this cluster that is no
+ * member as far as is known here, a lagging node hears what it needs to learn that the sender is one by now (thesis
+ * §4.1: servers listen to leaders and candidates that their own membership does not have). A node that belongs to no
+ * cluster listens to every sender that its transport trusts.
  */
 export const mayListen = (node: NodeState, envelope: Envelope): boolean => {
   const { clusterId, from, incarnation, message, publicKey } = envelope
-  if (from === node.id) return false
   if (node.clusterId !== null && clusterId !== null && clusterId !== node.clusterId) return false
+  if (message._tag === "AdminRequest" && isOwnJoin(message, envelope)) return true
+  if (from === node.id) return false
   const { members, tombstones } = node.membership
   if (tombstones.some((gone) => gone.id === from || gone.publicKey === publicKey)) return false
   const member = findMember(node.membership, from)
@@ -25,7 +27,6 @@ export const mayListen = (node: NodeState, envelope: Envelope): boolean => {
     return member.publicKey === publicKey && (member.incarnation === null || member.incarnation === incarnation)
   }
   if (members.some((other) => other.publicKey === publicKey)) return false
-  if (message._tag === "AdminRequest") return isOwnJoin(message, envelope)
   if (node.clusterId === null) return clusterId !== null
   return clusterId === node.clusterId && (message._tag === "AppendRequest" || message._tag === "VoteRequest")
 }

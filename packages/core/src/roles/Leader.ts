@@ -209,6 +209,7 @@ export class Leader {
     this.fresh.push(entry)
     this.uncommittedBytes += entry.record.length
     node.writes.log(write, entry.index, node.term)
+    if (write.origin !== null) this.replication.awaited(write.origin.from, entry.index)
   }
 
   private overloaded(write: PendingWrite): void {
@@ -275,6 +276,7 @@ export class Leader {
     if (node.now - this.lastBeatAt > electionTimeout) this.graceUntil = node.now + electionTimeout / 2
     this.lastBeatAt = node.now
     if (this.hasLostQuorum() || this.diskIsStuck()) return node.become("Follower")
+    this.replication.retry()
     this.replication.beginRound()
     this.changes.tick(this.isSettled)
     if (this.handover.tick()) this.takeParked()

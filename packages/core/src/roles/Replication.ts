@@ -45,6 +45,17 @@ export class Replication {
     }
   }
 
+  /** A heartbeat is due: links that took nothing are tried again. */
+  retry(): void {
+    for (const progress of this.progress.values()) progress.refused = false
+  }
+
+  /** A write that `id` forwarded is in the log at `index`: its caller waits until `id` knows that it is committed. */
+  awaited(id: NodeId, index: LogIndex): void {
+    const progress = this.progress.get(id)
+    if (progress !== undefined) progress.awaited = index
+  }
+
   /** Begins a round of contact: every follower hears of it in this turn. Returns its number. */
   beginRound(): number {
     this.round++
@@ -73,6 +84,7 @@ export class Replication {
   receive(from: NodeId, reply: PeerMessageOf<"AppendReply">): void {
     const progress = this.progress.get(from)
     if (progress === undefined || reply.round > this.round) return
+    progress.refused = false
     if (reply.round > progress.round) {
       progress.round = reply.round
       if (this.round - reply.round < roundsKept) {
@@ -101,9 +113,15 @@ export class Replication {
   flush(): void {
     for (const [id, progress] of this.progress) {
       const sent = this.sendNew(id, progress)
-      if (this.broadcast && !sent) this.sendAppend(id, progress, [])
+      if (!sent && (this.broadcast || this.owesCommit(progress))) this.sendAppend(id, progress, [])
     }
     this.broadcast = false
+  }
+
+  /** Whether this follower waits to hear of a commit that no append has told it of. */
+  private owesCommit(progress: Progress): boolean {
+    const { commit } = this.node
+    return progress.told < progress.awaited && progress.told < commit && !progress.refused
   }
 
   private sendNew(id: NodeId, progress: Progress): boolean {
@@ -123,7 +141,10 @@ export class Replication {
   }
 
   private sendEntries(id: NodeId, progress: Progress, entries: ReadonlyArray<LogEntry>): boolean {
-    if (!this.sendAppend(id, progress, entries)) return false
+    if (!this.sendAppend(id, progress, entries)) {
+      progress.refused = true
+      return false
+    }
     let bytes = 0
     for (const entry of entries) bytes += entry.record.length
     progress.sent(entries.at(-1)!.index, bytes)
@@ -135,7 +156,7 @@ export class Replication {
     const previous = before(progress.next)
     const previousTerm = log.termAt(previous)
     if (previousTerm === undefined) throw new Error(`the log has no entry ${previous} that ${id} needs`)
-    return this.node.send(id, {
+    const sent = this.node.send(id, {
       _tag: "AppendRequest",
       term,
       previous: { term: previousTerm, index: previous },
@@ -143,5 +164,7 @@ export class Replication {
       round: this.round,
       entries
     }, { term, votedFor: this.node.id, index: 0 as LogIndex })
+    if (sent) progress.told = commit
+    return sent
   }
 }

@@ -92,6 +92,7 @@ const pump = Effect.fnUntraced(function*(node: NodeState, inbox: Inbox, player: 
     node.now = node.parts.clock()
     node.batch = batch
     runBatch(node, player, batch)
+    node.batch = []
     if (node.carry.length > 0 && node.next === null) yield* Effect.yieldNow
   }
   node.role = node.next

@@ -21,12 +21,17 @@ export class Progress {
   next: LogIndex
   /** In Probe: an append is out and neither answer nor heartbeat has come since. */
   paused = false
+  /** The link took an append no more; nothing is tried until the follower answers or the next heartbeat is due. */
+  refused = false
   /** The highest round of contact answered. */
   round = 0
   /** Milliseconds (monotonic) at which the newest answered round was sent. */
   contactAt: number
   /** Entries from `next` are being read from the log store for this follower. */
   reading = false
+  /** The commit index of the last append that went out, and the highest index that the follower waits to hear of. */
+  told = 0 as LogIndex
+  awaited = 0 as LogIndex
   private inflight: Array<Inflight> = []
   private inflightBytes = 0
 
@@ -37,6 +42,7 @@ export class Progress {
 
   /** Whether an append may go out now, with `windowBytes` as the bound on what is unanswered. */
   maySend(windowBytes: number): boolean {
+    if (this.refused) return false
     return this.state === "Probe" ? !this.paused : this.inflightBytes < windowBytes
   }
 

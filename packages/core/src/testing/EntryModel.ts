@@ -17,8 +17,8 @@ export interface ShownEntry {
 }
 
 export type EntryOutput =
-  /** Of `get`; null is KeyNotFound. */
-  | { readonly _tag: "Read"; readonly entry: ShownEntry | null }
+  /** Of `get`; a null entry is KeyNotFound. `revision` is the store's, here and everywhere. */
+  | { readonly _tag: "Read"; readonly revision: number; readonly entry: ShownEntry | null }
   /** Of `set`. `previous` is undefined where it was not asked for. */
   | {
     readonly _tag: "Set"
@@ -26,30 +26,37 @@ export type EntryOutput =
     readonly created: boolean
     readonly previous: ShownEntry | null | undefined
   }
-  | { readonly _tag: "Deleted"; readonly deleted: boolean }
+  | { readonly _tag: "Deleted"; readonly revision: number; readonly deleted: boolean }
   /** The guard did not hold. */
-  | { readonly _tag: "CompareFailed"; readonly current: ShownEntry | null }
+  | { readonly _tag: "CompareFailed"; readonly revision: number; readonly current: ShownEntry | null }
 
-/** Null where the key is absent; `modRevision` is null while nobody knows it. */
-export type EntryState = { readonly value: string; readonly modRevision: number | null } | null
-
-/** The state as it is known after it was shown like this; undefined when it cannot have been. */
-const shown = (state: EntryState, entry: ShownEntry | null): EntryState | undefined => {
-  if (state === null || entry === null) return state === null && entry === null ? null : undefined
-  if (state.value !== entry.value) return undefined
-  if (state.modRevision !== null && state.modRevision !== entry.modRevision) return undefined
-  return { value: entry.value, modRevision: entry.modRevision }
+/**
+ * `entry` is null where the key is absent, its `modRevision` null while nobody knows it. No answer later in the order
+ * names a revision below `floor`: revisions belong to the whole store and only rise.
+ */
+export interface EntryState {
+  readonly entry: { readonly value: string; readonly modRevision: number | null } | null
+  readonly floor: number
 }
 
-const guardHolds = (state: EntryState, ifRevision: number | null): boolean =>
+/** The state as it is known after it was shown like this; undefined when it cannot have been. */
+const shown = ({ entry, floor }: EntryState, seen: ShownEntry | null, revision: number): EntryState | undefined => {
+  if (revision < floor || (entry === null) !== (seen === null)) return undefined
+  if (entry === null || seen === null) return { entry: null, floor: revision }
+  if (entry.value !== seen.value) return undefined
+  if (entry.modRevision !== null && entry.modRevision !== seen.modRevision) return undefined
+  return { entry: { value: seen.value, modRevision: seen.modRevision }, floor: revision }
+}
+
+const guardHolds = ({ entry }: EntryState, ifRevision: number | null): boolean =>
   ifRevision === null ||
   (ifRevision === 0
-    ? state === null
-    : state !== null && (state.modRevision === null || state.modRevision === ifRevision))
+    ? entry === null
+    : entry !== null && (entry.modRevision === null || entry.modRevision === ifRevision))
 
 /** Whether a guard may have failed on this state. */
-const guardMayFail = (state: EntryState, ifRevision: number | null): boolean =>
-  ifRevision !== null && (state === null ? ifRevision !== 0 : state.modRevision !== ifRevision)
+const guardMayFail = ({ entry }: EntryState, ifRevision: number | null): boolean =>
+  ifRevision !== null && (entry === null ? ifRevision !== 0 : entry.modRevision !== ifRevision)
 
 const stepSet = (
   state: EntryState,
@@ -57,15 +64,16 @@ const stepSet = (
   output: EntryOutput | undefined
 ): EntryState | undefined => {
   if (output === undefined) {
-    return guardHolds(state, input.ifRevision) ? { value: input.value, modRevision: null } : undefined
+    if (!guardHolds(state, input.ifRevision)) return undefined
+    return { entry: { value: input.value, modRevision: null }, floor: state.floor }
   }
   if (output._tag === "CompareFailed") {
-    return guardMayFail(state, input.ifRevision) ? shown(state, output.current) : undefined
+    return guardMayFail(state, input.ifRevision) ? shown(state, output.current, output.revision) : undefined
   }
-  if (output._tag !== "Set" || !guardHolds(state, input.ifRevision)) return undefined
-  if (output.created !== (state === null)) return undefined
-  if (output.previous !== undefined && shown(state, output.previous) === undefined) return undefined
-  return { value: input.value, modRevision: output.revision }
+  if (output._tag !== "Set" || !guardHolds(state, input.ifRevision) || output.revision <= state.floor) return undefined
+  if (output.created !== (state.entry === null)) return undefined
+  if (output.previous !== undefined && shown(state, output.previous, output.revision) === undefined) return undefined
+  return { entry: { value: input.value, modRevision: output.revision }, floor: output.revision }
 }
 
 const stepDelete = (
@@ -73,29 +81,33 @@ const stepDelete = (
   input: Extract<EntryInput, { op: "delete" }>,
   output: EntryOutput | undefined
 ): EntryState | undefined => {
-  if (output === undefined) return guardHolds(state, input.ifRevision) ? null : undefined
-  if (output._tag === "CompareFailed") {
-    return guardMayFail(state, input.ifRevision) ? shown(state, output.current) : undefined
+  const isPresent = state.entry !== null
+  // Without an answer it need not be placed at all, so only where it would change something.
+  if (output === undefined) {
+    return isPresent && guardHolds(state, input.ifRevision) ? { entry: null, floor: state.floor } : undefined
   }
-  if (output._tag !== "Deleted") return undefined
-  if (!output.deleted) return state === null ? null : undefined
-  return state !== null && guardHolds(state, input.ifRevision) ? null : undefined
+  if (output._tag === "CompareFailed") {
+    return guardMayFail(state, input.ifRevision) ? shown(state, output.current, output.revision) : undefined
+  }
+  if (output._tag !== "Deleted" || output.deleted !== isPresent) return undefined
+  if (output.revision < state.floor || (isPresent && output.revision === state.floor)) return undefined
+  return guardHolds(state, input.ifRevision) || !isPresent ? { entry: null, floor: output.revision } : undefined
 }
 
 export const entryModel: Model<EntryState, EntryInput, EntryOutput> = {
-  initial: null,
+  initial: { entry: null, floor: 0 },
   step: (state, input, output) => {
     switch (input.op) {
       case "get":
         if (output === undefined) return state
-        return output._tag === "Read" ? shown(state, output.entry) : undefined
+        return output._tag === "Read" ? shown(state, output.entry, output.revision) : undefined
       case "set":
         return stepSet(state, input, output)
       case "delete":
         return stepDelete(state, input, output)
     }
   },
-  stateKey: (state) => state === null ? "-" : `${state.modRevision ?? "?"}=${state.value}`,
+  stateKey: ({ entry, floor }) => `${floor} ${entry === null ? "-" : `${entry.modRevision ?? "?"}=${entry.value}`}`,
   partition: (history) => {
     const parts = new Map<string, Array<Operation<EntryInput, EntryOutput>>>()
     for (const operation of history) {

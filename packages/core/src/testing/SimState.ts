@@ -1,6 +1,6 @@
 /** The checkpointed state on a simulated disk: rows, history and the meta record, each checkpoint one atomic step. */
 import { Effect } from "effect"
-import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
+import { compareKeys, type Entry, type Key, withoutValue } from "../domain/Entry.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import { type Checkpoint, type HistoryEvent, type Scan, type StateMeta, StateStore } from "../StateStore.ts"
@@ -76,7 +76,7 @@ export class SimState {
       if (scan.to !== null && compareKeys(key, scan.to) >= 0) continue
       if (scan.prefix !== null && !key.startsWith(scan.prefix)) continue
       const entry = this.rows.get(key)
-      if (entry !== undefined) yield entry
+      if (entry !== undefined) yield scan.keysOnly ? withoutValue(entry) : entry
     }
   }
 

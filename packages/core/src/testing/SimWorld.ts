@@ -34,6 +34,9 @@ export interface SimWorldOptions {
 /** Tasks at one instant after which the run is taken to be a loop that would never end. */
 const maxTasksPerInstant = 2_000_000
 
+/** Milliseconds that a task takes: hardly anything, but who waits by yielding until it is later must come to an end. */
+const taskMs = 0.0002
+
 export class SimWorld {
   readonly seed: number
   readonly random: Prng
@@ -118,7 +121,7 @@ export class SimWorld {
       const fire = next.fire
       if (fire === undefined) continue
       next.fire = undefined
-      this.now = next.at
+      this.now = Math.max(this.now, next.at)
       fire()
       this.drain()
     }
@@ -154,6 +157,7 @@ export class SimWorld {
         this.violate("endless loop", `more than ${maxTasksPerInstant} tasks at one instant; the last on ${owner.label}`)
       }
       owner.run(task)
+      this.now += taskMs
       if (this.head > 1024) this.compact()
     }
     if (this.violations.length === 0) this.compact()

@@ -10,7 +10,7 @@ const read = (called: number, returned: number, value: string | null, modRevisio
   called,
   returned,
   input: { op: "get", key: "k" },
-  output: { _tag: "Read", entry: value === null ? null : { value, modRevision } }
+  output: { _tag: "Read", revision: modRevision, entry: value === null ? null : { value, modRevision } }
 })
 
 const set = (called: number, returned: number, value: string, revision: number, created = false): Op => ({
@@ -72,7 +72,7 @@ describe("checker", () => {
       called: 1,
       returned: 9,
       input: { op: "set", key: "k", value: "c", ifRevision: 1 },
-      output: { _tag: "CompareFailed", current: { value: "a", modRevision: 1 } }
+      output: { _tag: "CompareFailed", revision: 1, current: { value: "a", modRevision: 1 } }
     }
     assert.strictEqual(verdictOf([first, failed]), "Illegal", "a guard that holds cannot fail")
   })

@@ -55,27 +55,64 @@ export const isLinearizable = (history: History, applied: AppliedHistory): Reado
   }
 }
 
-/** The operations on keys that only single-key calls touch; unanswered writes that no log holds never happened. */
+/**
+ * The operations on keys that only single-key calls touch. Of writes without an answer the log tells which happened and
+ * at which revision; leaving that open would make the search endless.
+ */
 const singleKeyOperations = (
   history: History,
   applied: AppliedHistory
 ): ReadonlyArray<Operation<EntryInput, EntryOutput>> => {
-  const isShared = (key: string) => key.startsWith("m/")
   const operations: Array<Operation<EntryInput, EntryOutput>> = []
-  for (const { calledAt, input, result, returnedAt } of history.calls) {
+  const openDeletes: Array<{ readonly called: number; readonly input: DeleteInput }> = []
+  for (const { calledAt: called, input, result, returnedAt: returned } of history.calls) {
     if (input.op !== "get" && input.op !== "set" && input.op !== "delete") continue
     if (isShared(input.key) || (input.op === "get" && input.stale)) continue
     if (result._tag === "Answered") {
       const output = singleKeyOutput(result.output)
-      if (output !== null) operations.push({ called: calledAt, returned: returnedAt, input, output })
+      if (output !== null) operations.push({ called, returned, input, output })
       continue
     }
-    const mayHaveHappened = result._tag !== "Failed" || result.error.applied === "unknown"
-    if (input.op === "get" || !mayHaveHappened) continue
-    if (input.op === "set" && !applied.writesOf.has(input.value)) continue
-    operations.push({ called: calledAt, returned: Infinity, input, output: undefined })
+    if (result._tag === "Failed" && result.error.applied !== "unknown") continue
+    if (input.op === "set") operations.push(...unansweredSet(called, input, applied))
+    if (input.op === "delete") openDeletes.push({ called, input })
   }
-  return operations
+  return [...operations, ...unansweredDeletes(openDeletes, operations, applied)]
+}
+
+type SetInput = Extract<EntryInput, { op: "set" }>
+type DeleteInput = Extract<EntryInput, { op: "delete" }>
+
+const isShared = (key: string) => key.startsWith("m/")
+
+/** A value is written once, so the log knows the write by it. */
+const unansweredSet = (
+  called: number,
+  input: SetInput,
+  applied: AppliedHistory
+): ReadonlyArray<Operation<EntryInput, EntryOutput>> => {
+  const [index] = applied.writesOf.get(input.value) ?? []
+  const outcome = index === undefined ? undefined : applied.commands[index - 1]?.outcome
+  if (outcome?._tag !== "Put") return []
+  const { created, revision } = outcome
+  return [{ called, returned: Infinity, input, output: { _tag: "Set", revision, created, previous: undefined } }]
+}
+
+/** Deletes have no value to know them by: each that is in the log and was not answered belongs to the first that fits. */
+const unansweredDeletes = (
+  open: ReadonlyArray<{ readonly called: number; readonly input: DeleteInput }>,
+  answered: ReadonlyArray<Operation<EntryInput, EntryOutput>>,
+  applied: AppliedHistory
+): ReadonlyArray<Operation<EntryInput, EntryOutput>> => {
+  const known = new Set(answered.map(({ output }) => output?._tag === "Deleted" && output.deleted ? output.revision : 0))
+  return applied.commands.flatMap(({ command, outcome }) => {
+    if (command._tag !== "Delete" || outcome._tag !== "Deleted" || outcome.deleted === 0) return []
+    if (isShared(command.key) || known.has(outcome.revision)) return []
+    const first = open.find(({ input }) => input.key === command.key && input.ifRevision === command.ifRevision)
+    // A deletion that nobody asked for stays out; what follows then finds the key present and fits nowhere.
+    if (first === undefined) return []
+    return [{ ...first, returned: Infinity, output: { _tag: "Deleted" as const, revision: outcome.revision, deleted: true } }]
+  })
 }
 
 const singleKeyOutput = (output: CallOutput): EntryOutput | null => {
@@ -85,7 +122,7 @@ const singleKeyOutput = (output: CallOutput): EntryOutput | null => {
     case "CompareFailed":
       return output
     case "Deleted":
-      return { _tag: "Deleted", deleted: output.deleted > 0 }
+      return { _tag: "Deleted", revision: output.revision, deleted: output.deleted > 0 }
     default:
       return null
   }

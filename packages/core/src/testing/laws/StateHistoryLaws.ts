@@ -1,7 +1,7 @@
 /** The laws of the `StateStore` port about the history, and about damage. */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import type { Key } from "../../domain/Entry.ts"
-import { checkpoint, event, keysIn, law, meta, opened, rev, row, rowsOf } from "./StateSamples.ts"
+import { checkpoint, event, everything, keysIn, law, meta, opened, previous, rev, row, rowsOf } from "./StateSamples.ts"
 import type { StateStoreLaw } from "./StateSamples.ts"
 import { expectEqual, expectStorageFailed, LawBroken, reading } from "./StoreLaw.ts"
 
@@ -14,7 +14,7 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
           const first = [event(2), event(3, 0), event(3, 1), event(3, 2), event(7)]
           const second = Array.from(
             { length: 500 },
-            (_, i) => event(8 + i, 0, { previous: row("key0", new Uint8Array(900)) })
+            (_, i) => event(8 + i, 0, { entry: row("key0", new Uint8Array(900)), previous: previous(7 + i) })
           )
           yield* store.checkpoint(checkpoint(7, new Map(), { history: first }))
           yield* store.checkpoint(checkpoint(507, new Map(), { history: second }))
@@ -33,7 +33,7 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
       Effect.gen(function*() {
         const events = Array.from(
           { length: 300 },
-          (_, i) => event(i + 1, 0, { previous: row("key0", new Uint8Array(700)) })
+          (_, i) => event(i + 1, 0, { entry: row("key0", new Uint8Array(700)), previous: previous(i) })
         )
         yield* opened(harness, (store) => store.checkpoint(checkpoint(300, new Map(), { history: events })))
         yield* opened(harness, (store) =>
@@ -64,7 +64,7 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
         Effect.gen(function*() {
           const removed = Array.from(
             { length: 10_000 },
-            (_, i) => event(5, i, { entry: null, previous: row(`key${i}`, "gone") })
+            (_, i) => event(5, i, { entry: null, previous: previous(4, { version: i + 1 }) })
           )
           yield* store.checkpoint(checkpoint(6, new Map(), { history: [event(4), ...removed, event(6)] }))
           const find = (revision: number) => reading(() => store.eventAtUnsafe(rev(revision)))
@@ -89,6 +89,22 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
           if (sound === undefined) {
             return yield* new LawBroken({ message: "a sound row beside the damaged one is gone" })
           }
+        }))
+    })),
+
+  law("a scan of keys only need not find a damaged value, but never shows damaged metadata", (harness) =>
+    Effect.gen(function*() {
+      if (harness.damage === null) return
+      const large = row("key", new Uint8Array(300_000).fill(7), { modRevision: rev(5), version: 3, leaseId: rev(4) })
+      yield* opened(harness, (store) => store.checkpoint(checkpoint(1, rowsOf([large]))))
+      yield* harness.damage(large.key)
+      yield* opened(harness, (store) =>
+        Effect.gen(function*() {
+          yield* expectStorageFailed("the row", reading(() => store.getUnsafe(large.key)))
+          yield* expectStorageFailed("a scan over it", keysIn(store, {}))
+          const found = yield* Effect.exit(reading(() => [...store.scanUnsafe({ ...everything, keysOnly: true })]))
+          if (Exit.isSuccess(found)) yield* expectEqual("keys only", found.value, [{ ...large, value: new Uint8Array(0) }])
+          else yield* expectStorageFailed("keys only", found)
         }))
     }))
 ]

@@ -5,7 +5,7 @@ import type { Address, Incarnation, NodeId, PublicKey } from "../../domain/Ident
 import type { Membership } from "../../domain/Membership.ts"
 import { emptyMembership } from "../../domain/Membership.ts"
 import type { LogIndex, Revision, Term } from "../../domain/Position.ts"
-import type { Checkpoint, HistoryEvent, Scan, StateMeta, StateStore } from "../../StateStore.ts"
+import type { Checkpoint, HistoryEvent, PreviousEntry, Scan, StateMeta, StateStore } from "../../StateStore.ts"
 import type { StoreHarness, StoreLaw } from "./StoreLaw.ts"
 import { reading } from "./StoreLaw.ts"
 
@@ -49,6 +49,15 @@ export const row = (key: string, value: string | Uint8Array, more: Partial<Entry
   ...more
 })
 
+/** The metadata of an entry that an event replaced. */
+export const previous = (modRevision: number, more: Partial<PreviousEntry> = {}): PreviousEntry => ({
+  createRevision: rev(1),
+  modRevision: rev(modRevision),
+  version: 1,
+  leaseId: null,
+  ...more
+})
+
 export const rowsOf = (
   entries: ReadonlyArray<Entry>,
   deleted: ReadonlyArray<string> = []
@@ -75,7 +84,7 @@ export const event = (revision: number, position = 0, more: Partial<HistoryEvent
   ...more
 })
 
-export const everything: Scan = { from: null, to: null, prefix: null, reverse: false }
+export const everything: Scan = { from: null, to: null, prefix: null, reverse: false, keysOnly: false }
 
 export const keysIn = (store: Store, scan: Partial<Scan>) =>
   reading(() => Array.from(store.scanUnsafe({ ...everything, ...scan }), (entry) => entry.key))

@@ -1,7 +1,7 @@
 /** The laws of the `StateStore` port about entries and their order. */
 import { Effect } from "effect"
 import type { Entry, Key } from "../../domain/Entry.ts"
-import type { StateStore } from "../../StateStore.ts"
+import type { Scan, StateStore } from "../../StateStore.ts"
 import { checkpoint, everything, keysIn, law, opened, rev, row, rowsOf } from "./StateSamples.ts"
 import type { StateStoreHarness, StateStoreLaw } from "./StateSamples.ts"
 import { draws, expectEqual, reading } from "./StoreLaw.ts"
@@ -164,6 +164,37 @@ export const stateScanLaws: ReadonlyArray<StateStoreLaw> = [
             scanned.toSorted((a, b) => isBelow(a.key, b.key) ? -1 : 1),
             rows.toSorted((a, b) => isBelow(a.key, b.key) ? -1 : 1)
           )
+        }))
+  ),
+
+  law(
+    "a scan of keys only gives the same entries, each without its value, also where a value changes its size",
+    (harness) =>
+      opened(harness, (store) =>
+        Effect.gen(function*() {
+          const sizes = [0, 1, 1023, 1024, 1025, 2000, 5000, 1_048_576]
+          const rowsAt = (revision: number, shift: number) =>
+            sizes.map((_, i) =>
+              row(`k${i}`, new Uint8Array(sizes[(i + shift) % sizes.length]!).fill(revision), {
+                modRevision: rev(revision),
+                version: revision,
+                leaseId: i % 2 === 0 ? null : rev(i)
+              })
+            )
+          for (const [revision, shift] of [[1, 0], [2, 3], [3, 4]] as const) {
+            const rows = rowsAt(revision, shift)
+            yield* store.checkpoint(checkpoint(revision, rowsOf(rows)))
+            const bare = rows.map((entry) => ({ ...entry, value: new Uint8Array(0) }))
+            const keysOnly = (scan: Partial<Scan>) =>
+              reading(() => [...store.scanUnsafe({ ...everything, ...scan, keysOnly: true })])
+            yield* expectEqual("forward", yield* keysOnly({}), bare)
+            yield* expectEqual("backward", yield* keysOnly({ reverse: true }), bare.toReversed())
+            yield* expectEqual("within", yield* keysOnly({ from: "k2", to: "k5" }), bare.slice(2, 5))
+            yield* expectEqual("with values", yield* reading(() => [...store.scanUnsafe(everything)]), rows)
+            yield* expectEqual("one by one", yield* reading(() => rows.map(({ key }) => store.getUnsafe(key))), rows)
+          }
+          yield* store.checkpoint(checkpoint(4, rowsOf([], sizes.map((_, i) => `k${i}`))))
+          yield* expectEqual("deleted", yield* keysIn(store, { keysOnly: true }), [])
         }))
   ),
 

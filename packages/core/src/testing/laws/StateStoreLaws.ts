@@ -11,6 +11,7 @@ import {
   membership,
   meta,
   opened,
+  previous,
   rev,
   row,
   rowsOf
@@ -38,8 +39,8 @@ const checkpointLaws: ReadonlyArray<StateStoreLaw> = [
     Effect.gen(function*() {
       const kept = row("a", "1", { createRevision: rev(2), modRevision: rev(5), version: 3, leaseId: rev(4) })
       const events = [
-        event(5, 0, { previous: row("key0", "old") }),
-        event(6, 0, { key: kept.key, entry: null, previous: kept })
+        event(5, 0, { previous: previous(4) }),
+        event(6, 0, { key: kept.key, entry: null, previous: previous(5, { version: 3, leaseId: rev(4) }) })
       ]
       const where = meta(6, { compactRevision: rev(3), historyBytes: 77, historyCutBytes: 11, keys: 1, membership })
       yield* opened(harness, (store) => store.checkpoint({ meta: where, rows: rowsOf([kept]), history: events }))

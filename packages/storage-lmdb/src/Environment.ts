@@ -124,12 +124,12 @@ export class Environment {
   private async watched(committed: Promise<void>): Promise<void> {
     const { commitTimeoutMs, failStop, name } = this.options
     let timer: NodeJS.Timeout | undefined
+    let seen = 0
     const stuck = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () =>
-          reject(failStop.fail(`a commit to the ${name} has taken more than ${commitTimeoutMs} ms: the disk is stuck`)),
-        commitTimeoutMs
-      )
+      timer = setInterval(() => {
+        if (++seen < looks) return
+        reject(failStop.fail(`a commit to the ${name} has taken more than ${commitTimeoutMs} ms: the disk is stuck`))
+      }, commitTimeoutMs / looks)
     })
     try {
       await Promise.race([committed, stuck])
@@ -138,10 +138,16 @@ export class Environment {
       const reason = await reasonOfCommit(cause)
       throw failStop.fail(`a commit to the ${name} failed: ${reasonOf(reason)}`, reason)
     } finally {
-      clearTimeout(timer)
+      clearInterval(timer)
     }
   }
 }
+
+/**
+ * A commit is looked after so many times within its limit. One timer for the whole limit would be due at once after the
+ * process itself was stopped for that long, before the completion that has been waiting could be heard.
+ */
+const looks = 10
 
 /** Resolves with false after so many milliseconds. */
 const afterMs = (milliseconds: number): Promise<false> =>

@@ -1,6 +1,7 @@
 import { StorageFailed } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
+import { stat } from "node:fs/promises"
 import { statfs } from "node:fs/promises"
 import type { DiskFunctions } from "../src/Disk.ts"
 import { Disk, realDisk } from "../src/Disk.ts"
@@ -109,6 +110,25 @@ describe("a commit that never ends", () => {
       const { log } = yield* openDirectory({ directory })
       assert.strictEqual((yield* log.recover).last, 5)
     }))
+})
+
+describe("a process that was stopped for longer than a commit may take", () => {
+  it.live("hears that its commit is done, and goes on", () =>
+    Effect.gen(function*() {
+      // The disk goes on while the process is stopped; afterwards every timer is due before the disk can be heard.
+      const disk = faultyDisk(() => {
+        const done = stat(".").then(() => {})
+        setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300))
+        return done
+      })
+      const { log } = yield* used(yield* temporaryDirectory, { commitTimeout: 100 }).pipe(
+        Effect.provideService(Disk, disk.functions)
+      )
+      disk.failing = true
+      yield* log.write({ hardState: null, entries: noOps(1, 6, 6) })
+      disk.failing = false
+      yield* log.write({ hardState: null, entries: noOps(1, 7, 7) })
+    }).pipe(Effect.scoped))
 })
 
 describe("the space left", () => {

@@ -30,6 +30,9 @@ export interface Committer {
   readonly watch: Effect.Effect<never, StorageFailed>
 }
 
+/** A commit that was found under way so many times in a row, each a part of the limit apart, is stuck. */
+const looks = 10
+
 /** `persisted` is told of each durable step, synchronously. */
 export const make = Effect.fnUntraced(function*(
   commitTimeout: Duration.Duration,
@@ -44,9 +47,16 @@ export const make = Effect.fnUntraced(function*(
   const limitMs = Duration.toMillis(commitTimeout)
 
   // A watch beside the commits instead of a time-out around each: it costs nothing per commit, and sees one that
-  // cannot be interrupted.
+  // cannot be interrupted. It counts how often it has looked and found the same commit: when the whole process was
+  // stopped for a minute, a clock would say that the disk was stuck for a minute, and nobody has looked.
   const watch = Effect.gen(function*() {
-    while (busySince === null || now() - busySince < limitMs) yield* Effect.sleep(Duration.millis(limitMs / 10))
+    let seen = 0
+    let last = counters.commits
+    while (seen <= looks) {
+      yield* Effect.sleep(Duration.millis(limitMs / looks))
+      seen = busySince === null || counters.commits !== last ? 0 : seen + 1
+      last = counters.commits
+    }
     return yield* new StorageFailed({
       message: `a log commit has taken more than ${limitMs} ms: the disk is stuck. This node stops; ` +
         "check the disk, then start it again"

@@ -1,9 +1,8 @@
 /** What never became a request: malformed, too large a head, or too slow. Answered on the socket, then closed. */
 import { InvalidRequest } from "@distkv/core"
-import { type Problem, problemOf, problemType, titleOf } from "./Problem.ts"
-import type { Socket } from "node:net"
 import type { ServerResponse } from "node:http"
-import { problemAnswer, writeAnswer } from "./Answer.ts"
+import type { Socket } from "node:net"
+import { type Problem, problemOf, problemType, titleOf } from "./Problem.ts"
 
 /** The response that a socket's latest request waits for. */
 const responses = new WeakMap<Socket, ServerResponse>()
@@ -29,27 +28,28 @@ const problemFor = (code: string | undefined): Problem => {
 /** How long a client may take to read the answer before the socket is destroyed. */
 const lingerMs = 1000
 
-/** Answers a request that cannot be parsed; a socket in the middle of a reply is only destroyed. */
+/** Whether the socket is free for an answer: no reply is on its way, and none to an earlier, whole request is due. */
+const mayAnswer = (pending: ServerResponse | undefined): boolean =>
+  pending === undefined || pending.writableFinished ||
+  (!pending.headersSent && !pending.req.complete && pending.socket !== null)
+
+/**
+ * Answers what cannot be parsed, or is too slow, and closes the connection.
+ *
+ * The answer is written past the response that may wait for it, which thereby ends unanswered: so whatever serves that
+ * request learns that its client is gone.
+ */
 export const answerBroken = (error: NodeJS.ErrnoException, socket: Socket): void => {
-  if (socket.destroyed || !socket.writable || error.code === "ECONNRESET") {
+  if (socket.destroyed || !socket.writable || error.code === "ECONNRESET" || !mayAnswer(responses.get(socket))) {
     socket.destroy()
     return
   }
   const problem = problemFor(error.code)
-  const pending = responses.get(socket)
-  if (pending !== undefined && !pending.writableFinished) {
-    if (pending.headersSent) {
-      socket.destroy()
-      return
-    }
-    // The body broke off, or is too slow: its request is there and waits for it.
-    writeAnswer(pending, problemAnswer(problem), true)
-  } else {
-    socket.end(
-      `HTTP/1.1 ${problem.status} ${titleOf(problem.status)}\r\nContent-Type: ${problemType}\r\nCache-Control: no-cache\r\n` +
-        `Content-Length: ${Buffer.byteLength(problem.body)}\r\nConnection: close\r\n\r\n${problem.body}`
-    )
-  }
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${titleOf(problem.status)}\r\nContent-Type: ${problemType}\r\n` +
+      `Cache-Control: no-cache\r\nContent-Length: ${Buffer.byteLength(problem.body)}\r\nConnection: close\r\n\r\n` +
+      problem.body
+  )
   const timer = setTimeout(() => socket.destroy(), lingerMs)
   socket.once("close", () => clearTimeout(timer))
 }

@@ -28,6 +28,7 @@ export class Exchange {
   readonly #operation: Operation
   readonly #startedMs: number
   #fiber: Fiber.Fiber<Answer, DistKvError> | undefined
+  #abandonBody: (() => void) | undefined
   #ended = false
 
   constructor(serving: Serving, request: IncomingMessage, response: ServerResponse, operation: Operation) {
@@ -37,6 +38,7 @@ export class Exchange {
     this.#operation = operation
     this.#startedMs = serving.metrics.begin()
     response.on("close", () => {
+      this.#abandonBody?.()
       if (this.#ended) return
       this.#end("aborted")
       this.#fiber?.interruptUnsafe()
@@ -65,7 +67,7 @@ export class Exchange {
       return this.fail(refused)
     }
     if (expectsContinue) this.#response.writeContinue()
-    readBody(
+    this.#abandonBody = readBody(
       this.#request,
       limit,
       this.#serving.budget,

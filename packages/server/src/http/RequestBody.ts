@@ -56,8 +56,9 @@ export const dropBody = (request: IncomingMessage): void => {
 }
 
 /**
- * Calls `onBody` once with the whole body, or `onFailure` once when it grows over a limit; neither when the client
- * goes away before its body is complete.
+ * Calls `onBody` once with the whole body, or `onFailure` once when it grows over a limit. The function returned
+ * abandons what was read so far; it must be called when the exchange ends, since Node tells nothing to a request whose
+ * answer was sent before its body was complete.
  */
 export const readBody = (
   request: IncomingMessage,
@@ -65,11 +66,12 @@ export const readBody = (
   budget: BodyBudget,
   onBody: (body: Buffer) => void,
   onFailure: (failure: InvalidRequest | Overloaded) => void
-): void => {
+): () => void => {
   let chunks: Array<Buffer> = []
   let length = 0
   let open = true
   const release = () => {
+    if (!open) return
     open = false
     budget.give(length)
     chunks = []
@@ -94,7 +96,5 @@ export const readBody = (
     release()
     onBody(body)
   })
-  request.on("close", () => {
-    if (open) release()
-  })
+  return release
 }

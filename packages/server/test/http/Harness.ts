@@ -71,3 +71,26 @@ export const jsonOf = (reply: RawReply): { readonly [name: string]: unknown } =>
   assert.strictEqual(reply.headers.get("content-type"), "application/json")
   return Schema.decodeUnknownSync(Json)(Buffer.from(reply.body, "latin1").toString("utf8"))
 }
+
+export const fetchText = (url: string) => Effect.promise(() => fetch(url).then((reply) => reply.text()))
+
+/** Asks until a metric has this value; each look is a whole request, so nothing waits for a clock. */
+export const untilMetric = Effect.fnUntraced(function*(port: number, name: string, value: number) {
+  let found = ""
+  for (let look = 0; look < 2000; look++) {
+    const page = yield* fetchText(`http://127.0.0.1:${port}/metrics`)
+    found = page.split("\n").find((line) => line.startsWith(`${name} `)) ?? "nothing"
+    if (found === `${name} ${value}`) return
+  }
+  assert.strictEqual(found, `${name} ${value}`)
+})
+
+/** The entry `k` as JSON. */
+export const entryJson = (value: string, modRevision: string, version: number, createRevision = "1") => ({
+  key: "k",
+  value: Buffer.from(value).toString("base64"),
+  createRevision,
+  modRevision,
+  version,
+  lease: null
+})

@@ -100,3 +100,10 @@ export const exchange = (
     yield* connection.send(body)
     return yield* connection.reply(line.startsWith("HEAD "))
   }))
+
+/** A request's head, as it is sent. */
+export const head = (line: string, headers: ReadonlyArray<string>): string =>
+  [`${line} HTTP/1.1`, "Host: localhost", ...headers].join("\r\n") + "\r\n\r\n"
+
+/** One chunk of a body without a length. */
+export const chunk = (bytes: number): string => `${bytes.toString(16)}\r\n${"x".repeat(bytes)}\r\n`

@@ -4,8 +4,8 @@
  * The directory holds `log.mdb` and `state.mdb`, two environments apart so that a checkpoint never holds up a commit of
  * the log; `identity.json`; the `mark`, unless it is set elsewhere; and `lock`. All of them are its owner's only.
  */
-import type { StartError } from "@distkv/core"
-import { LogStore, StateStore, StorageFailed } from "@distkv/core"
+import type { StartError, StorageFailed } from "@distkv/core"
+import { LogStore, StateStore } from "@distkv/core"
 import type { Scope } from "effect"
 import { Context, Effect, Layer, Schedule } from "effect"
 import { mkdir } from "node:fs/promises"

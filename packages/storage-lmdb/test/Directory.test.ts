@@ -6,6 +6,7 @@ import { Schema } from "effect"
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { LmdbStorage } from "../src/index.ts"
+import { MarkFile } from "../src/MarkFile.ts"
 import { MetaRows, stateMetaRow } from "../src/MetaRows.ts"
 import { smallRow } from "../src/SmallRow.ts"
 import { holdOpen } from "./child.ts"
@@ -306,13 +307,36 @@ describe("the mark", () => {
   it.live("follows a log that is cut back by a leader, in the same moment", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
-      yield* Effect.scoped(Effect.flatMap(openDirectory({ directory }), ({ log }) =>
-        Effect.andThen(
-          log.write({ hardState: null, entries: noOps(2, 21, 400) }),
-          log.write({ hardState: null, entries: noOps(3, 12, 12) })
-        )))
+      yield* Effect.scoped(
+        Effect.flatMap(openDirectory({ directory }), ({ log }) =>
+          log.write({ hardState: null, entries: noOps(2, 21, 400) }))
+      )
+      const crashed = join(yield* temporaryDirectory, "raft")
       const { log } = yield* openDirectory({ directory })
-      assert.strictEqual((yield* log.recover).last, 12)
+      yield* log.write({ hardState: null, entries: noOps(3, 12, 12) })
+      // Nothing is under way, so this is what a crash would leave.
+      yield* Effect.promise(() =>
+        cp(directory, crashed, { recursive: true })
+      )
+      const { log: left } = yield* openDirectory({ directory: crashed })
+      assert.strictEqual((yield* left.recover).last, 12)
+    }))
+
+  it.live("has every term and vote as soon as they are written, and the index when closed", () =>
+    Effect.gen(function*() {
+      const directory = yield* usedDirectory()
+      const markNow = Effect.promise(() => MarkFile.read(join(directory, "mark"))).pipe(Effect.map(({ mark }) => mark))
+      yield* Effect.scoped(
+        Effect.gen(function*() {
+          const { log } = yield* openDirectory({ directory })
+          for (const state of [hardState(7, null), hardState(7, "n2"), hardState(8, "n3")]) {
+            yield* log.write({ hardState: state, entries: [] })
+            assert.deepStrictEqual((yield* markNow)?.hardState, state)
+          }
+          yield* log.write({ hardState: null, entries: noOps(8, 21, 30) })
+        })
+      )
+      assert.strictEqual((yield* markNow)?.floor, 30)
     }))
 
   it.live("that is missing is asked for", () =>

@@ -23,6 +23,15 @@ export const changeRow = (path: string, rows: string, key: Buffer, change: (valu
     await root.close()
   })
 
+/** How many rows a sub-database has. */
+export const countRows = (path: string, rows: string) =>
+  Effect.promise(async () => {
+    const root = open<Buffer, Buffer>({ path, ...binary, overlappingSync: false })
+    const count = root.openDB<Buffer, Buffer>({ name: rows, ...binary }).getKeysCount()
+    await root.close()
+    return count
+  })
+
 /** Flips one bit in the middle of a row. */
 export const flipRow = (path: string, rows: string, key: Buffer) =>
   changeRow(path, rows, key, (value) => {

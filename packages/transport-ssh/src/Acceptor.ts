@@ -156,6 +156,10 @@ export class Acceptor {
       cut,
       proved: (key) => (proved = key)
     })
+    // With an RSA key ssh2's server offers a host signature with SHA-1 too, whatever it is configured to.
+    connection.on("handshake", (negotiated) => {
+      if (negotiated.serverHostKey === "ssh-rsa") cut()
+    })
     // Each further exchange of keys costs milliseconds; only those whom we know may ask for them.
     connection.on("rekey", () => peer === null ? cut() : void this.counters.rekeyed++)
     connection.on("ready", () => {

@@ -5,7 +5,7 @@
  */
 import { Effect, Layer } from "effect"
 import type { Entry, Key } from "./domain/Entry.ts"
-import { compareKeys } from "./domain/Entry.ts"
+import { compareKeys, withoutValue } from "./domain/Entry.ts"
 import type { Revision } from "./domain/Position.ts"
 import type { Checkpoint, HistoryEvent, Scan, StateMeta } from "./StateStore.ts"
 import { StateStore } from "./StateStore.ts"
@@ -48,10 +48,9 @@ export class MemoryState {
   *scan(scan: Scan): Generator<Entry, void, undefined> {
     const { keys } = this
     const [begin, end] = bounds(keys, scan)
-    if (scan.reverse) {
-      for (let i = end - 1; i >= begin; i--) yield this.rows.get(keys[i]!)!
-    } else {
-      for (let i = begin; i < end; i++) yield this.rows.get(keys[i]!)!
+    for (let i = 0; i < end - begin; i++) {
+      const entry = this.rows.get(keys[scan.reverse ? end - 1 - i : begin + i]!)!
+      yield scan.keysOnly ? withoutValue(entry) : entry
     }
   }
 

@@ -6,7 +6,8 @@
  * - a checkpoint is one atomic step: after a crash either all of it is there, or nothing;
  * - a checkpoint that succeeds has reached stable storage; checkpoints are serialised in the order of their calls;
  * - reads see exactly the checkpoints that have succeeded, and keys are ordered by their UTF-8 bytes;
- * - every row is checked when read; damage is `StorageFailed`, never an absent or altered row.
+ * - every row is checked when read; damage is `StorageFailed`, never an absent or altered row. A scan of keys only may
+ *   leave unread what holds values, and then does not find damage there, but it checks keys and metadata.
  */
 import { Context, type Effect } from "effect"
 import type { StorageFailed } from "./DistKvError.ts"
@@ -22,7 +23,7 @@ export interface StateMeta {
   readonly revision: Revision
   /** The highest revision whose events are gone; 0 while the history is whole. */
   readonly compactRevision: Revision
-  /** Bytes ever written to the history: keys and values of all events, the removed ones included. */
+  /** Bytes ever written to the history: keys and new values of all events, the removed ones included. */
   readonly historyBytes: number
   /** Bytes of the events that `CutHistory` has removed; `historyBytes - historyCutBytes` are kept. */
   readonly historyCutBytes: number
@@ -32,6 +33,13 @@ export interface StateMeta {
   readonly membership: Membership
 }
 
+/**
+ * What an event says of the entry that it replaced: all but the value, so that a range delete weighs as much as its keys
+ * and not as much as everything that it removes. The value is in the event of this key at `modRevision`, as long as the
+ * history holds that; when it was cut, the value is gone.
+ */
+export type PreviousEntry = Pick<Entry, "createRevision" | "modRevision" | "version" | "leaseId">
+
 /** A change of one key, kept for watchers until the history is cut. `entry` is null when the key was deleted. */
 export interface HistoryEvent {
   readonly revision: Revision
@@ -39,8 +47,8 @@ export interface HistoryEvent {
   readonly position: number
   readonly key: Key
   readonly entry: Entry | null
-  /** The entry before the change, or null. */
-  readonly previous: Entry | null
+  /** The entry before the change without its value; null when the key was absent. */
+  readonly previous: PreviousEntry | null
   /** `StateMeta.historyBytes` once this event was written, itself included. */
   readonly historyBytes: number
 }
@@ -63,6 +71,8 @@ export interface Scan {
   /** Only keys that begin with this; null for all. */
   readonly prefix: string | null
   readonly reverse: boolean
+  /** Entries come without their values (empty arrays), which the store neither reads nor copies. */
+  readonly keysOnly: boolean
 }
 
 export class StateStore extends Context.Service<StateStore, {

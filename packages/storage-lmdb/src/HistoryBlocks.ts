@@ -1,6 +1,6 @@
 /**
- * The sub-database `history`: events in blocks of about 32 KiB, since one row for each would cost a checkpoint more than
- * everything else. A block's key is the revision (u64 big-endian) and position (u32 big-endian) of its first event.
+ * The sub-database `history`: events in blocks of about 32 KiB, since one row for each would cost a checkpoint more
+ * than everything else. A block's key is the revision (u64 big-endian) and position (u32 big-endian) of its first event.
  *
  * A block, integers little-endian:
  *
@@ -14,9 +14,9 @@
  *
  * An event: revision u64, position u32, historyBytes u64, flags u8 (1 an entry, 2 with a lease, 4 a previous entry, 8
  * with a lease), zero u8, key length u16, key; then for the entry and for the previous one, where there is one: create
- * revision, mod revision, version and lease id as u64 each, value length u32, value.
+ * revision, mod revision, version and lease id as u64 each; and for the entry: value length u32, value.
  */
-import type { Entry, HistoryEvent, Key, Revision } from "@distkv/core"
+import type { Entry, HistoryEvent, Key, PreviousEntry, Revision } from "@distkv/core"
 import { StorageFailed } from "@distkv/core"
 import { crc32 } from "node:zlib"
 import { howToReplace } from "./Failure.ts"
@@ -25,7 +25,8 @@ import { getU64, putU64 } from "./U64.ts"
 const blockVersion = 1
 const blockHeaderBytes = 12
 const eventHeaderBytes = 24
-const entryHeaderBytes = 36
+const metadataBytes = 32
+const entryHeaderBytes = metadataBytes + 4
 const blockBytes = 32 * 1024
 const twoTo32 = 2 ** 32
 
@@ -46,7 +47,7 @@ export const blockKey = (revision: number, position: number): Buffer => {
 const sizeOfEntry = (entry: Entry | null): number => entry === null ? 0 : entryHeaderBytes + entry.value.length
 
 const sizeOfEvent = (event: HistoryEvent, keyLength: number): number =>
-  eventHeaderBytes + keyLength + sizeOfEntry(event.entry) + sizeOfEntry(event.previous)
+  eventHeaderBytes + keyLength + sizeOfEntry(event.entry) + (event.previous === null ? 0 : metadataBytes)
 
 /** Collects events into blocks, each handed to `emit` when it is full. */
 export class BlockWriter {
@@ -102,18 +103,23 @@ const encodeEvent = (bytes: Buffer, start: number, event: HistoryEvent, keyLengt
   bytes.write(event.key, start + eventHeaderBytes, keyLength, "utf8")
   let at = start + eventHeaderBytes + keyLength
   if (entry !== null) at = encodeEntry(bytes, at, entry)
-  if (previous !== null) at = encodeEntry(bytes, at, previous)
+  if (previous !== null) at = encodeMetadata(bytes, at, previous)
   return at
 }
 
 const encodeEntry = (bytes: Buffer, start: number, entry: Entry): number => {
-  putU64(bytes, start, entry.createRevision)
-  putU64(bytes, start + 8, entry.modRevision)
-  putU64(bytes, start + 16, entry.version)
-  putU64(bytes, start + 24, entry.leaseId ?? 0)
-  bytes.writeUInt32LE(entry.value.length, start + 32)
+  const lengthAt = encodeMetadata(bytes, start, entry)
+  bytes.writeUInt32LE(entry.value.length, lengthAt)
   bytes.set(entry.value, start + entryHeaderBytes)
   return start + entryHeaderBytes + entry.value.length
+}
+
+const encodeMetadata = (bytes: Buffer, start: number, metadata: PreviousEntry): number => {
+  putU64(bytes, start, metadata.createRevision)
+  putU64(bytes, start + 8, metadata.modRevision)
+  putU64(bytes, start + 16, metadata.version)
+  putU64(bytes, start + 24, metadata.leaseId ?? 0)
+  return start + metadataBytes
 }
 
 /**
@@ -135,8 +141,8 @@ export const findEventUnsafe = (key: Buffer, block: Buffer, revision: Revision):
 const skipEvent = (block: Buffer, start: number): number => {
   const flags = block[start + 20]!
   let at = start + eventHeaderBytes + block.readUInt16LE(start + 22)
-  if ((flags & hasEntry) !== 0) at += entryHeaderBytes + block.readUInt32LE(at + 32)
-  if ((flags & hasPrevious) !== 0) at += entryHeaderBytes + block.readUInt32LE(at + 32)
+  if ((flags & hasEntry) !== 0) at += entryHeaderBytes + block.readUInt32LE(at + metadataBytes)
+  if ((flags & hasPrevious) !== 0) at += metadataBytes
   return at
 }
 
@@ -152,23 +158,24 @@ const decodeEvent = (block: Buffer, start: number): HistoryEvent => {
     position: block.readUInt32LE(start + 8),
     key,
     entry,
-    previous: (flags & hasPrevious) === 0 ? null : decodeEntry(block, previousAt, key, (flags & previousLeased) !== 0),
+    previous: (flags & hasPrevious) === 0 ? null : decodeMetadata(block, previousAt, (flags & previousLeased) !== 0),
     historyBytes: getU64(block, start + 12)
   }
 }
 
 const decodeEntry = (block: Buffer, start: number, key: Key, leased: boolean): Entry => {
   const valueAt = start + entryHeaderBytes
-  const end = valueAt + block.readUInt32LE(start + 32)
-  return {
-    key,
-    value: new Uint8Array(block.buffer, block.byteOffset, block.length).slice(valueAt, end),
-    createRevision: getU64(block, start) as Revision,
-    modRevision: getU64(block, start + 8) as Revision,
-    version: getU64(block, start + 16),
-    leaseId: leased ? getU64(block, start + 24) as Revision : null
-  }
+  const end = valueAt + block.readUInt32LE(start + metadataBytes)
+  const value = new Uint8Array(block.buffer, block.byteOffset, block.length).slice(valueAt, end)
+  return { key, value, ...decodeMetadata(block, start, leased) }
 }
+
+const decodeMetadata = (block: Buffer, start: number, leased: boolean): PreviousEntry => ({
+  createRevision: getU64(block, start) as Revision,
+  modRevision: getU64(block, start + 8) as Revision,
+  version: getU64(block, start + 16),
+  leaseId: leased ? getU64(block, start + 24) as Revision : null
+})
 
 const damaged = (key: Buffer, why: string) =>
   new StorageFailed({

@@ -17,7 +17,7 @@ import type { MetaRows, Owner } from "./MetaRows.ts"
 import { ownerRow, stateMetaRow } from "./MetaRows.ts"
 import { RowArena } from "./RowArena.ts"
 import { rangeOfScan } from "./ScanRange.ts"
-import { decodeRowUnsafe } from "./StateRows.ts"
+import { decodeRowUnsafe, liesApart } from "./StateRows.ts"
 import { Turns } from "./Turns.ts"
 
 const doing = "the state cannot be read"
@@ -26,11 +26,14 @@ export class LmdbState {
   private readonly environment: Environment
   private readonly meta: MetaRows
   private readonly kv: Rows
+  private readonly values: Rows
   private readonly history: Rows
   private readonly failStop: FailStop
   private readonly writes = new Sequence()
   /** The position as of the last checkpoint that succeeded. */
   private position: StateMeta | null
+  /** Whether there may be rows in `values`, from which every change of a key has to remove. */
+  private hasValues: boolean
   /** Whether the environment says whose it is. */
   private owned: boolean
   /** Set while a checkpoint is under way. */
@@ -42,7 +45,9 @@ export class LmdbState {
     this.meta = meta
     this.failStop = failStop
     this.kv = reading(doing, () => environment.rows("kv"))
+    this.values = reading(doing, () => environment.rows("values"))
     this.history = reading(doing, () => environment.rows("history"))
+    this.hasValues = reading(doing, () => [...this.values.getKeys({ limit: 1 })]).length > 0
     this.position = meta.getUnsafe(stateMetaRow)
     this.owned = meta.getUnsafe(ownerRow) !== null
   }
@@ -93,13 +98,14 @@ export class LmdbState {
     const keyBytes = Buffer.from(key)
     return reading(doing, () => {
       const found = this.kv.getBinaryFast(keyBytes, this.view)
-      return found === undefined ? undefined : decodeRowUnsafe(key, keyBytes, found, found.length)
+      return found === undefined ? undefined : decodeRowUnsafe(key, keyBytes, found, found.length, this.findValue)
     })
   }
 
   *scanUnsafe(scan: Scan): Generator<Entry, void, undefined> {
     const range = rangeOfScan(scan)
     if (range === null) return
+    const findValue = scan.keysOnly ? null : this.findValue
     const rows = reading(doing, () => this.kv.getRange({ ...range, ...this.view })[Symbol.iterator]())
     try {
       while (true) {
@@ -107,7 +113,7 @@ export class LmdbState {
           const { done, value } = rows.next()
           return done === true
             ? null
-            : decodeRowUnsafe(value.key.toString() as Key, value.key, value.value, value.value.length)
+            : decodeRowUnsafe(value.key.toString() as Key, value.key, value.value, value.value.length, findValue)
         })
         if (entry === null) return
         yield entry
@@ -121,7 +127,7 @@ export class LmdbState {
     const wanted = Math.max(revision, (this.position?.compactRevision ?? 0) + 1) as Revision
     const start = blockKey(wanted, 0)
     return reading(doing, () => {
-      // The block that begins at or before the revision may hold it; if it does not, the next one begins with the answer.
+      // The block that begins at or before the revision may hold it; otherwise the next one begins with the answer.
       for (const { key, value } of this.history.getRange({ start, reverse: true, limit: 1, ...this.view })) {
         const event = findEventUnsafe(key, value, wanted)
         if (event !== undefined) return event
@@ -138,13 +144,15 @@ export class LmdbState {
     if (this.failStop.failure === null) await this.writes.idle()
   }
 
+  private readonly findValue = (keyBytes: Buffer): Buffer | undefined => this.values.getBinaryFast(keyBytes, this.view)
+
   private async encode({ history, meta, rows }: Checkpoint): Promise<Batch> {
     const batch = new Batch()
     const turns = new Turns()
     const arena = new RowArena()
     for (const [key, entry] of rows) {
-      if (entry === null) batch.remove(this.kv, Buffer.from(key))
-      else arena.row(entry, (keyBytes, row) => batch.put(this.kv, keyBytes, row))
+      if (entry === null) this.remove(batch, Buffer.from(key))
+      else arena.row(entry, (keyBytes, row) => this.put(batch, keyBytes, row, entry.value))
       if (turns.isOver()) await turns.next()
     }
     this.cutHistory(batch, meta.compactRevision)
@@ -156,6 +164,19 @@ export class LmdbState {
     blocks.flush()
     this.meta.put(batch, stateMetaRow, meta)
     return batch
+  }
+
+  private put(batch: Batch, keyBytes: Buffer, row: Buffer, value: Uint8Array): void {
+    batch.put(this.kv, keyBytes, row)
+    if (liesApart(value)) {
+      this.hasValues = true
+      batch.put(this.values, keyBytes, Buffer.from(value.buffer, value.byteOffset, value.length))
+    } else if (this.hasValues) batch.remove(this.values, keyBytes)
+  }
+
+  private remove(batch: Batch, keyBytes: Buffer): void {
+    batch.remove(this.kv, keyBytes)
+    if (this.hasValues) batch.remove(this.values, keyBytes)
   }
 
   /**

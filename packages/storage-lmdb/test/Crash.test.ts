@@ -28,7 +28,7 @@ const found = (directory: string) =>
         log: entries.map(({ index, term }) => ({ index, term })),
         hardState: recovered.hardState,
         checkpoint: meta?.revision ?? 0,
-        rows: [...state.scanUnsafe({ from: null, to: null, prefix: null, reverse: false })]
+        rows: [...state.scanUnsafe({ from: null, to: null, prefix: null, reverse: false, keysOnly: false })]
           .map(({ value }) => Buffer.from(value).toString()),
         lastEvent: meta === null ? null : state.eventAtUnsafe(meta.revision)?.historyBytes
       }

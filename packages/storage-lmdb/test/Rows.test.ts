@@ -1,4 +1,4 @@
-import type { Entry, HistoryEvent, Key, Revision } from "@distkv/core"
+import type { Entry, HistoryEvent, Key, PreviousEntry, Revision } from "@distkv/core"
 import { StorageFailed } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -16,6 +16,9 @@ const entry: Entry = {
   leaseId: 9 as Revision
 }
 
+const { createRevision, leaseId, modRevision, version } = entry
+const previous: PreviousEntry = { createRevision, modRevision, version, leaseId }
+
 const events: ReadonlyArray<HistoryEvent> = [
   { revision: 7 as Revision, position: 0, key: entry.key, entry, previous: null, historyBytes: 10 },
   {
@@ -23,7 +26,7 @@ const events: ReadonlyArray<HistoryEvent> = [
     position: 1,
     key: "b" as Key,
     entry: null,
-    previous: { ...entry, key: "b" as Key },
+    previous,
     historyBytes: 20
   },
   {
@@ -31,7 +34,7 @@ const events: ReadonlyArray<HistoryEvent> = [
     position: 0,
     key: entry.key,
     entry,
-    previous: { ...entry, leaseId: null },
+    previous: { ...previous, leaseId: null },
     historyBytes: 30
   }
 ]
@@ -44,7 +47,7 @@ const eventBlock = (): readonly [key: Buffer, block: Buffer] => {
   return blocks[0]!
 }
 
-const rowOf = (): readonly [key: Buffer, row: Buffer] => {
+const rowOf = (entry: Entry): readonly [key: Buffer, row: Buffer] => {
   const rows: Array<readonly [Buffer, Buffer]> = []
   new RowArena().row(entry, (key, row) => rows.push([key, row]))
   return rows[0]!
@@ -64,18 +67,39 @@ function* cuts(bytes: Buffer): Generator<Buffer> {
   for (let length = 0; length < bytes.length; length++) yield Buffer.from(bytes.subarray(0, length))
 }
 
+/** Decodes a row, with this as the row of its value; null where only the key is asked for. */
+const decode = (key: Buffer, row: Buffer, value: Buffer | null | undefined) =>
+  decodeRowUnsafe(entry.key, key, row, row.length, value === null ? null : () => value)
+
+const inline = entry
+const large: Entry = { ...entry, value: Uint8Array.from({ length: 1025 }, (_, i) => i) }
+const valueRow = Buffer.from(large.value)
+
 describe("a row of the state", () => {
-  it("says what was written", () => {
-    const [key, row] = rowOf()
-    assert.deepStrictEqual(decodeRowUnsafe(entry.key, key, row, row.length), entry)
+  it("says what was written, with or without the value, which it holds or vouches for", () => {
+    assert.deepStrictEqual(decode(...rowOf(inline), undefined), inline)
+    assert.deepStrictEqual(decode(...rowOf(large), valueRow), large)
+    for (const one of [inline, large]) {
+      assert.deepStrictEqual(decode(...rowOf(one), null), { ...one, value: new Uint8Array(0) })
+    }
   })
 
   it("is refused with any bit flipped, in its key too, and when it is cut short", () => {
-    const [key, row] = rowOf()
-    for (const bad of [...flips(row), ...cuts(row)]) {
-      assert.throws(() => decodeRowUnsafe(entry.key, key, bad, bad.length), StorageFailed)
+    for (const one of [inline, large]) {
+      const [key, row] = rowOf(one)
+      for (const value of [valueRow, null]) {
+        for (const bad of [...flips(row), ...cuts(row)]) assert.throws(() => decode(key, bad, value), StorageFailed)
+        for (const bad of flips(key)) assert.throws(() => decode(bad, row, value), StorageFailed)
+      }
     }
-    for (const bad of flips(key)) assert.throws(() => decodeRowUnsafe(entry.key, bad, row, row.length), StorageFailed)
+  })
+
+  it("is refused where its value has any bit flipped, is cut short or too long, or is not there", () => {
+    const [key, row] = rowOf(large)
+    const tooLong = Buffer.concat([valueRow, Buffer.alloc(1)])
+    for (const bad of [...flips(valueRow), ...cuts(valueRow), tooLong, undefined]) {
+      assert.throws(() => decode(key, row, bad), StorageFailed)
+    }
   })
 })
 

@@ -65,3 +65,8 @@ export interface Entry {
   readonly version: number
   readonly leaseId: Revision | null
 }
+
+const noValue = new Uint8Array(0)
+
+/** The entry for who wants keys and metadata only: its value is empty. */
+export const withoutValue = (entry: Entry): Entry => entry.value.length === 0 ? entry : { ...entry, value: noValue }

@@ -149,7 +149,6 @@ export interface Page {
   readonly scan: Scan
   readonly after: string | null
   readonly limit: number
-  readonly keysOnly: boolean
 }
 
 export const pageOf = (options: ListOptions | undefined): Checked<Page> => {
@@ -167,9 +166,14 @@ export const pageOf = (options: ListOptions | undefined): Checked<Page> => {
   const after = boundOf("after", options?.after)
   if (after instanceof InvalidRequest) return after
   return {
-    scan: { from, to, prefix: prefix === "" ? null : prefix, reverse: options?.reverse ?? false },
+    scan: {
+      from,
+      to,
+      prefix: prefix === "" ? null : prefix,
+      reverse: options?.reverse ?? false,
+      keysOnly: options?.keysOnly ?? false
+    },
     after,
-    limit,
-    keysOnly: options?.keysOnly ?? false
+    limit
   }
 }

@@ -264,13 +264,13 @@ const listPage = (node: RaftNode, page: Page, consistency: Consistency): Exit.Ex
   let more = false
   for (const entry of machine.scan(narrowed(page))) {
     if (entry.key === page.after) continue
-    const weight = entry.key.length + (page.keysOnly ? 0 : entry.value.length)
+    const weight = entry.key.length + entry.value.length
     if (entries.length === page.limit || (entries.length > 0 && bytes + weight > pageBytes)) {
       more = true
       break
     }
     bytes += weight
-    entries.push(page.keysOnly ? { ...entry, value: new Uint8Array(0) } : owned(entry))
+    entries.push(owned(entry))
   }
   return Exit.succeed({ entries, more, revision: machine.revision, consistency })
 }

@@ -20,9 +20,8 @@ export interface HistoryLimits {
   readonly historyBytes: number
 }
 
-/** What one event adds to `historyBytes`: its key, its value, and the value before. */
-export const eventBytes = (event: HistoryEvent): number =>
-  utf8Length(event.key) + (event.entry?.value.length ?? 0) + (event.previous?.value.length ?? 0)
+/** What one event adds to `historyBytes`: its key and its value. */
+export const eventBytes = (event: HistoryEvent): number => utf8Length(event.key) + (event.entry?.value.length ?? 0)
 
 /** `StateMeta.historyBytes` as it was right after `revision`, not below the compact one; `now` is what it is now. */
 export const historyBytesAt = (eventAt: EventAt, now: number, revision: Revision): number => {

@@ -6,6 +6,8 @@
  * - the revision rises by exactly 1 for a command that puts or deletes at least one entry, else it stays: for failed
  *   guards, deletes of nothing, no-ops, config entries and cuts of the history;
  * - every change of a key has exactly one event, and the events of one command share its revision;
+ * - no event holds the value that it replaced, so what a command leaves behind is never larger than the command and
+ *   the keys that it names;
  * - `createRevision <= modRevision <= revision`, `version` counts the changes since the key was created;
  * - a command that is refused changes nothing;
  * - `compactRevision` never falls and never passes the revision.
@@ -16,7 +18,7 @@ import { maxDeleteRange } from "../domain/Command.ts"
 import type { Entry, Key } from "../domain/Entry.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { Revision } from "../domain/Position.ts"
-import type { HistoryEvent, Scan, StateMeta } from "../StateStore.ts"
+import type { HistoryEvent, PreviousEntry, Scan, StateMeta } from "../StateStore.ts"
 import { historyBytesAt } from "./History.ts"
 
 /** What a command may look at: the state that all commands before it have made. */
@@ -73,17 +75,19 @@ export const apply = (view: KeyValueView, counters: StoreCounters, command: Comm
   }
 }
 
-/** The keys that a range means. An empty or inverted one means none. */
+/** A scan of the keys that a range means, without values. An empty or inverted range means none. */
 export const rangeOf = (range: KeyRange): Scan => {
   switch (range._tag) {
     case "Prefix":
-      return { from: null, to: null, prefix: range.prefix, reverse: false }
+      return { ...allKeys, prefix: range.prefix }
     case "Between":
-      return { from: range.from, to: range.to, prefix: null, reverse: false }
+      return { ...allKeys, from: range.from, to: range.to }
     case "All":
-      return { from: null, to: null, prefix: null, reverse: false }
+      return allKeys
   }
 }
+
+const allKeys: Scan = { from: null, to: null, prefix: null, reverse: false, keysOnly: true }
 
 const applyPut = (view: KeyValueView, counters: StoreCounters, put: CommandOf<"Put">): Applied => {
   const current = view.get(put.key) ?? null
@@ -162,7 +166,7 @@ const putEvent = (
   previous: Entry | null
 ): HistoryEvent => {
   if (previous === null) counters.keys += 1
-  counters.historyBytes += utf8Length(key) + value.length + (previous === null ? 0 : previous.value.length)
+  counters.historyBytes += utf8Length(key) + value.length
   const entry: Entry = {
     key,
     value,
@@ -171,16 +175,32 @@ const putEvent = (
     version: previous === null ? 1 : previous.version + 1,
     leaseId
   }
-  return { revision, position, key, entry, previous, historyBytes: counters.historyBytes }
+  return {
+    revision,
+    position,
+    key,
+    entry,
+    previous: previous === null ? null : previousOf(previous),
+    historyBytes: counters.historyBytes
+  }
 }
 
 const deleteEvent = (
   counters: StoreCounters,
   revision: Revision,
   position: number,
-  previous: Entry
+  deleted: Entry
 ): HistoryEvent => {
+  const { key } = deleted
   counters.keys -= 1
-  counters.historyBytes += utf8Length(previous.key) + previous.value.length
-  return { revision, position, key: previous.key, entry: null, previous, historyBytes: counters.historyBytes }
+  counters.historyBytes += utf8Length(key)
+  const previous = previousOf(deleted)
+  return { revision, position, key, entry: null, previous, historyBytes: counters.historyBytes }
 }
+
+const previousOf = ({ createRevision, leaseId, modRevision, version }: Entry): PreviousEntry => ({
+  createRevision,
+  modRevision,
+  version,
+  leaseId
+})

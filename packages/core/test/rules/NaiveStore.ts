@@ -11,7 +11,8 @@ export interface Write {
   readonly revision: number
   readonly key: Key
   readonly value: Uint8Array | null
-  readonly before: Entry | null
+  /** What the entry before was, without its value. */
+  readonly before: Omit<Entry, "key" | "value"> | null
 }
 
 export interface Answer {
@@ -36,14 +37,11 @@ export class NaiveStore {
     return this.entries.find((entry) => entry.key === key) ?? null
   }
 
-  /** Keys and values of all writes up to a revision, the values before included. */
+  /** Keys and values of all writes up to a revision. */
   bytesUpTo(revision: number): number {
     return this.writes
       .filter((write) => write.revision <= revision)
-      .reduce(
-        (sum, { before, key, value }) => sum + bytesOf(key).length + (value?.length ?? 0) + (before?.value.length ?? 0),
-        0
-      )
+      .reduce((sum, { key, value }) => sum + bytesOf(key).length + (value?.length ?? 0), 0)
   }
 
   run(command: Command): Answer {
@@ -87,7 +85,8 @@ export class NaiveStore {
     if (writes.length === 0) return 0
     this.revision++
     for (const [key, value] of writes) {
-      const before = this.find(key)
+      const found = this.find(key)
+      const before = found === null ? null : metadataOf(found)
       this.writes = [...this.writes, { revision: this.revision, key, value, before }]
       const others = this.entries.filter((entry) => entry.key !== key)
       const written = value === null ? [] : [{
@@ -107,6 +106,13 @@ export class NaiveStore {
     return writes.length
   }
 }
+
+const metadataOf = ({ createRevision, leaseId, modRevision, version }: Entry): NonNullable<Write["before"]> => ({
+  createRevision,
+  modRevision,
+  version,
+  leaseId
+})
 
 const isWithin = (range: Extract<Command, { _tag: "DeleteRange" }>["range"], key: string): boolean => {
   switch (range._tag) {

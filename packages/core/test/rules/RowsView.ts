@@ -19,6 +19,7 @@ export class RowsView implements KeyValueView {
         (scan.to === null || compareKeys(key, scan.to) < 0)
       )
       .sort((a, b) => scan.reverse ? compareKeys(b.key, a.key) : compareKeys(a.key, b.key))
+      .map((entry) => scan.keysOnly ? { ...entry, value: new Uint8Array(0) } : entry)
 
   readonly eventAt = (revision: Revision): HistoryEvent | undefined =>
     this.events.find((event) => event.revision >= revision)

@@ -10,7 +10,7 @@ const read = Effect.gen(function*() {
   const recovered = yield* log.recover
   const entries = yield* log.read(1 as LogIndex, recovered.last, Number.MAX_SAFE_INTEGER)
   const rows = yield* Effect.try({
-    try: () => [...state.scanUnsafe({ from: null, to: null, prefix: null, reverse: false })],
+    try: () => [...state.scanUnsafe({ from: null, to: null, prefix: null, reverse: false, keysOnly: false })],
     catch: (cause) => cause
   })
   return { last: recovered.last, entries: entries.length, rows: rows.map(({ value }) => Buffer.from(value).toString()) }

@@ -92,19 +92,23 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
         }))
     })),
 
-  law("a scan of keys only need not find a damaged value, but never shows damaged metadata", (harness) =>
-    Effect.gen(function*() {
-      if (harness.damage === null) return
-      const large = row("key", new Uint8Array(300_000).fill(7), { modRevision: rev(5), version: 3, leaseId: rev(4) })
-      yield* opened(harness, (store) => store.checkpoint(checkpoint(1, rowsOf([large]))))
-      yield* harness.damage(large.key)
-      yield* opened(harness, (store) =>
-        Effect.gen(function*() {
-          yield* expectStorageFailed("the row", reading(() => store.getUnsafe(large.key)))
-          yield* expectStorageFailed("a scan over it", keysIn(store, {}))
-          const found = yield* Effect.exit(reading(() => [...store.scanUnsafe({ ...everything, keysOnly: true })]))
-          if (Exit.isSuccess(found)) yield* expectEqual("keys only", found.value, [{ ...large, value: new Uint8Array(0) }])
-          else yield* expectStorageFailed("keys only", found)
-        }))
-    }))
+  law(
+    "a scan of keys only need not find a damaged value, but never shows damaged metadata",
+    (harness) =>
+      Effect.gen(function*() {
+        if (harness.damage === null) return
+        const large = row("key", new Uint8Array(300_000).fill(7), { modRevision: rev(5), version: 3, leaseId: rev(4) })
+        yield* opened(harness, (store) => store.checkpoint(checkpoint(1, rowsOf([large]))))
+        yield* harness.damage(large.key)
+        yield* opened(harness, (store) =>
+          Effect.gen(function*() {
+            yield* expectStorageFailed("the row", reading(() => store.getUnsafe(large.key)))
+            yield* expectStorageFailed("a scan over it", keysIn(store, {}))
+            const found = yield* Effect.exit(reading(() => [...store.scanUnsafe({ ...everything, keysOnly: true })]))
+            if (Exit.isSuccess(found)) {
+              yield* expectEqual("keys only", found.value, [{ ...large, value: new Uint8Array(0) }])
+            } else yield* expectStorageFailed("keys only", found)
+          }))
+      })
+  )
 ]

@@ -208,7 +208,10 @@ export const stateScanLaws: ReadonlyArray<StateStoreLaw> = [
           const key = `${orderedKeys[draw(orderedKeys.length)]}${draw(4)}` as Key
           rows.set(key, draw(3) === 0 ? null : row(key, `${round}`, { modRevision: rev(round) }))
         }
-        for (const [key, entry] of rows) entry === null ? model.delete(key) : model.set(key, entry)
+        for (const [key, entry] of rows) {
+          if (entry === null) model.delete(key)
+          else model.set(key, entry)
+        }
         const expected = [...model.values()].sort((a, b) => isBelow(a.key, b.key) ? -1 : 1)
         const scanned = opened(harness, (store) =>
           Effect.andThen(store.checkpoint(checkpoint(round, rows)), reading(() => [...store.scanUnsafe(everything)])))

@@ -82,7 +82,7 @@ const checkpointLaws: ReadonlyArray<StateStoreLaw> = [
           while (fiber.pollUnsafe() === undefined) {
             const seen = yield* reading(() => ["key0", "key1999"].map((key) => store.getUnsafe(key as Key)?.value))
             const scanned = yield* reading(() => [...store.scanUnsafe({ ...everything, prefix: "key199" })][9]?.value)
-            // Asked for only now: it may have succeeded within these reads only where they are one turn, which they are.
+            // The reads are one turn, in which the checkpoint cannot succeed; it was asked for before them.
             if (fiber.pollUnsafe() === undefined) {
               yield* expectEqual("while it runs", [...seen, scanned], [0, 1, 2].map(() => states[0]![0]!.value))
             }

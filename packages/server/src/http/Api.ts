@@ -1,5 +1,5 @@
 /**
- * The HTTP interface, defined once: the OpenAPI document, the routes that are not hot, and typed clients follow from it.
+ * The HTTP interface, defined once: the OpenAPI document, the routes that are not hot and typed clients follow from it.
  *
  * `ServedApi` is what Effect's router serves. `DistKvApi` adds the calls whose keys are parsed from the raw request
  * target, which a leaner listener serves (`EntryRoutes`, `KeyRoutes`).
@@ -176,7 +176,7 @@ export const ServedApi = HttpApi.make("distkv")
 const bytes = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array())
 const keyInPath = { key: Schema.String.annotate({ description: "1 to 1,024 bytes of UTF-8, `/` escaped as `%2F`" }) }
 const guard = {
-  "if-match": Schema.optionalKey(Schema.String.annotate({ description: "\"<modRevision>\", or * for any" }))
+  "if-match": Schema.optionalKey(Schema.String.annotate({ description: '"<modRevision>", or * for any' }))
 }
 
 const get = HttpApiEndpoint.get("get", "/v1/kv/:key", {
@@ -200,7 +200,7 @@ const set = HttpApiEndpoint.put("set", "/v1/kv/:key", {
   headers: { ...guard, "if-none-match": Schema.optionalKey(Schema.Literal("*")) },
   payload: bytes,
   success: SetJson,
-  error: [...writeFailures, problem(412)]
+  error: [...writeFailures, problem(412), problem(415)]
 }).annotate(
   OpenApi.Description,
   "Sets the key to the body. `If-Match` is compare-and-set, `If-None-Match: *` creates only; a guard that fails is " +

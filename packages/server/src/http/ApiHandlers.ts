@@ -92,7 +92,10 @@ const deleteRange = (serving: Serving, options: DeleteRangeOptions): Effect.Effe
 /** A key's fingerprint as OpenSSH writes it. */
 export const fingerprintOf = (publicKey: string): string =>
   `SHA256:${
-    createHash("sha256").update(Buffer.from(publicKey.split(" ")[1] ?? "", "base64")).digest("base64").replace(/=+$/, "")
+    createHash("sha256").update(Buffer.from(publicKey.split(" ")[1] ?? "", "base64")).digest("base64").replace(
+      /=+$/,
+      ""
+    )
   }`
 
 const memberJson = (status: Status, member: MemberStatus): MemberJson => ({

@@ -14,6 +14,9 @@ import { parseQuery, type RequestTarget, splitTarget } from "./RequestTarget.ts"
 import { maxJsonBytes } from "./RoutedApp.ts"
 import type { Serving } from "./Serving.ts"
 
+/** Paths whose calls have no parameters and that no Schema guards. */
+const plainPaths = new Set(["/livez", "/metrics", "/openapi.json", "/docs", "/docs/script.js", "/docs/style.css"])
+
 const jsonPaths = new Set(["/v1/cluster/members", "/v1/cluster/transfer"])
 
 /** A call lasts at most 60 s; after this its reply has been written for as long as a reply may take. */
@@ -74,6 +77,9 @@ const dispatch = (
   if (Result.isFailure(parsed)) return refuse(parsed.failure)
   if (path === "/v1/kv" && parsed.success.has("key") && EntryRoutes.isEntryMethod(method)) {
     return EntryRoutes.serveQuery(serving, request, response, method, parsed.success, expectsContinue)
+  }
+  if (parsed.success.size > 0 && plainPaths.has(path)) {
+    return refuse(new InvalidRequest({ message: `${path} has no parameters` }))
   }
   const json = method === "POST" && jsonPaths.has(path)
   if (json && !isJson(request.headers["content-type"], request.headers["content-encoding"])) {

@@ -8,9 +8,9 @@ import { Context, Effect, Layer, type Scope } from "effect"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import { problemAnswer, writeAnswer } from "./Answer.ts"
+import { answerBroken } from "./BrokenRequest.ts"
 import { isLoopback } from "./Callers.ts"
 import { problemOf } from "./Problem.ts"
-import { answerBroken } from "./BrokenRequest.ts"
 
 /** Handles one request; `expectsContinue` where the client waits for `100 Continue` before it sends its body. */
 export type Handler = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => void

@@ -50,7 +50,7 @@ export class HttpServer extends Context.Service<HttpServer, {
 const make = Effect.fnUntraced(function*(options: HttpServerOptions) {
   const kv = yield* DistKv
   const listener = yield* HttpListener
-  const context = yield* Effect.context<never>()
+  const context = yield* Effect.context()
   const serving: Serving = {
     kv,
     view: new NodeView(kv, context),
@@ -132,7 +132,7 @@ const processSample = (
         listener.server.getConnections((_error, connections) => {
           const seconds = (nanos: number) => Math.max(0, nanos / 1e9 - loopResolutionMs / 1000)
           const memory = process.memoryUsage()
-          const loopDelaySeconds = delay.count === 0 ? [] : [
+          const loopDelaySeconds = [
             ["0.5", seconds(delay.percentile(50))] as const,
             ["0.99", seconds(delay.percentile(99))] as const,
             ["1", seconds(delay.max)] as const

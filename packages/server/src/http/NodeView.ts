@@ -1,6 +1,6 @@
 /** What every reply says of the node that gave it. */
 import { type DistKv, type DistKvError, type Revision, type Status } from "@distkv/core"
-import { Context, Effect, Exit, type Fiber } from "effect"
+import { type Context, Effect, Exit, type Fiber } from "effect"
 import type { FlatHeaders } from "./Answer.ts"
 
 /**

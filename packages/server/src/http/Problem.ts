@@ -103,7 +103,7 @@ const fieldsOf = (error: DistKvError): string => {
     case "KeyNotFound":
       return `,"key":${JSON.stringify(error.key)},"revision":"${error.revision}"`
     case "InvalidRequest":
-      return error.tooLarge === true ? ",\"tooLarge\":true" : ""
+      return error.tooLarge === true ? ',"tooLarge":true' : ""
     case "CompareFailed": {
       const current = error.current === null
         ? "null"
@@ -120,7 +120,7 @@ const fieldsOf = (error: DistKvError): string => {
   }
 }
 
-/** The failure that tells a caller of `error`; `status` overrides the table, for what happens before a command exists. */
+/** The failure that tells a caller of `error`; `status` overrides the table, where no command exists yet. */
 export const problemOf = (error: DistKvError, status = statusOf(error)): Problem => {
   const retryAfterMs = error._tag === "Overloaded"
     ? error.retryAfterMs
@@ -145,9 +145,9 @@ export const defect: Problem = {
   code: "InternalError",
   retryAfterMs: null,
   close: false,
-  body: "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\",\"status\":500," +
-    "\"detail\":\"the node met an unexpected condition; its log says more\",\"code\":\"InternalError\"," +
-    "\"applied\":\"unknown\"}"
+  body: '{"type":"about:blank","title":"Internal Server Error","status":500,' +
+    '"detail":"the node met an unexpected condition; its log says more","code":"InternalError",' +
+    '"applied":"unknown"}'
 }
 
 /** `Retry-After` in whole seconds, at least 1. */

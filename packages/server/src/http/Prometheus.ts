@@ -9,7 +9,7 @@ export const prometheusType = "text/plain; version=0.0.4; charset=utf-8"
 
 const labelText = (labels: Labels): string => {
   const parts = Object.entries(labels).map(([name, value]) =>
-    `${name}="${value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\"", "\\\"")}"`
+    `${name}="${value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"')}"`
   )
   return parts.length === 0 ? "" : `{${parts.join(",")}}`
 }

@@ -42,7 +42,7 @@ export const refuseDeclared = (request: IncomingMessage, limit: number): Invalid
   return length !== undefined && length > limit ? overLimit(limit) : undefined
 }
 
-/** A body that is refused is still read, and dropped, up to this many bytes, so that the connection can be used again. */
+/** A refused body is still read, and dropped, up to this many bytes, so that the connection can be used again. */
 export const maxDroppedBytes = 8 * 1024 * 1024
 
 /** Drops what is left of a body; a sender that goes on for too long is cut off. */

@@ -10,27 +10,29 @@ describe("clients that go away (H08)", () => {
     ["ends its side of", (connection) => Effect.sync(() => void connection.socket.end())],
     ["sends what is not HTTP on", (connection) => connection.send("\0\0\r\n\r\n")]
   ]
-  for (const [how, leave] of ways) it.live(`a client that ${how} its connection while its call waits interrupts it`, () =>
-    Effect.gen(function*() {
-      for (const line of ["GET /v1/kv/k", "PUT /v1/kv/k", "DELETE /v1/kv/k", "GET /v1/kv", "GET /key/k"]) {
-        const begun = yield* Deferred.make<void>()
-        const ended = yield* Deferred.make<void>()
-        const wait = Deferred.succeed(begun, undefined).pipe(
-          Effect.andThen(Effect.never),
-          Effect.onInterrupt(() => Deferred.succeed(ended, undefined))
-        )
-        yield* serving(({ ask, port }) =>
-          Effect.gen(function*() {
-            const connection = yield* open(port)
-            yield* connection.send(line.startsWith("PUT") ? head(line, ["Content-Length: 1"]) + "v" : head(line, []))
-            yield* Deferred.await(begun)
-            yield* leave(connection)
-            yield* Deferred.await(ended)
-            yield* untilMetric(port, "distkv_http_requests_in_flight", 1)
-            assert.match((yield* ask("GET /metrics")).body, /outcome="aborted"} 1/)
-          }), { replaced: { get: () => wait, set: () => wait, delete: () => wait, list: () => wait } })
-      }
-    }))
+  for (const [how, leave] of ways) {
+    it.live(`a client that ${how} its connection while its call waits interrupts it`, () =>
+      Effect.gen(function*() {
+        for (const line of ["GET /v1/kv/k", "PUT /v1/kv/k", "DELETE /v1/kv/k", "GET /v1/kv", "GET /key/k"]) {
+          const begun = yield* Deferred.make<void>()
+          const ended = yield* Deferred.make<void>()
+          const wait = Deferred.succeed(begun, undefined).pipe(
+            Effect.andThen(Effect.never),
+            Effect.onInterrupt(() => Deferred.succeed(ended, undefined))
+          )
+          yield* serving(({ ask, port }) =>
+            Effect.gen(function*() {
+              const connection = yield* open(port)
+              yield* connection.send(line.startsWith("PUT") ? head(line, ["Content-Length: 1"]) + "v" : head(line, []))
+              yield* Deferred.await(begun)
+              yield* leave(connection)
+              yield* Deferred.await(ended)
+              yield* untilMetric(port, "distkv_http_requests_in_flight", 1)
+              assert.match((yield* ask("GET /metrics")).body, /outcome="aborted"} 1/)
+            }), { replaced: { get: () => wait, set: () => wait, delete: () => wait, list: () => wait } })
+        }
+      }))
+  }
 
   it.live("a client that leaves in the middle of its body causes no command and leaves nothing behind", () =>
     serving(({ ask, port, store }) =>

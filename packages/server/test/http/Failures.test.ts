@@ -22,7 +22,7 @@ import { fakeService, FakeStore } from "./FakeDistKv.ts"
 import { assertProblem, serving } from "./Harness.ts"
 
 const revision = 7 as Revision
-const message = "why \"so\"\n"
+const message = 'why "so"\n'
 
 /** Every error of the service with the status and the `applied` that `http.md` and `semantics.md` §4 give it. */
 const table: ReadonlyArray<readonly [DistKvError, number, string | null]> = [
@@ -65,9 +65,9 @@ const calls: ReadonlyArray<readonly [line: string, body: string]> = [
   ["GET /v1/kv", ""],
   ["DELETE /v1/kv?all=true", ""],
   ["GET /key/k", ""],
-  ["POST /key", "{\"k\":\"v\"}"],
+  ["POST /key", '{"k":"v"}'],
   ["DELETE /key/k", ""],
-  ["POST /v1/cluster/members", "{\"id\":\"n2\",\"address\":\"h:1\",\"publicKey\":\"a b\"}"],
+  ["POST /v1/cluster/members", '{"id":"n2","address":"h:1","publicKey":"a b"}'],
   ["POST /v1/cluster/transfer", "{}"]
 ]
 
@@ -139,7 +139,9 @@ describe("failures on the wire", () => {
     return serving(
       ({ ask }) =>
         Effect.gen(function*() {
-          for (const line of ["GET /v1/kv/k?timeout=20ms", "PUT /v1/kv/k?timeout=20ms", "DELETE /v1/kv/k?timeout=20ms"]) {
+          for (
+            const line of ["GET /v1/kv/k?timeout=20ms", "PUT /v1/kv/k?timeout=20ms", "DELETE /v1/kv/k?timeout=20ms"]
+          ) {
             const reply = yield* ask(line)
             assertProblem(reply, 503, "NoLeader")
             assert.include(reply.body, "no quorum")
@@ -170,7 +172,9 @@ describe("failures read back", () => {
   }
 
   it("text that is no failure of distkv's is none", () => {
-    for (const text of ["", "<html>", "{}", "[]", "null", "{\"code\":\"NoLeader\"}", problemOf(new Shutdown()).body.slice(1)]) {
+    for (
+      const text of ["", "<html>", "{}", "[]", "null", '{"code":"NoLeader"}', problemOf(new Shutdown()).body.slice(1)]
+    ) {
       assert.isUndefined(errorOf(text), text)
     }
   })

@@ -1,4 +1,4 @@
-/** A store in a `Map`, behind the service's interface: what the HTTP layer is tested against where no node is needed. */
+/** A store in a `Map`, behind the service's interface: what HTTP is tested against where no node is needed. */
 import {
   type Address,
   type ClusterId,
@@ -130,7 +130,11 @@ const guardFails = (store: FakeStore, key: string, ifRevision: number | undefine
 
 const range = (
   store: FakeStore,
-  options: { readonly prefix?: string | undefined; readonly from?: string | undefined; readonly to?: string | undefined }
+  options: {
+    readonly prefix?: string | undefined
+    readonly from?: string | undefined
+    readonly to?: string | undefined
+  }
 ) =>
   store.sorted.filter(({ key }) =>
     key.startsWith(options.prefix ?? "") &&

@@ -1,7 +1,7 @@
 /** A server on a port of its own over the fake store, for one test. */
 import type { DistKv } from "@distkv/core"
 import { assert } from "@effect/vitest"
-import { Effect, Schema, type Scope } from "effect"
+import { Effect, Layer, Schema, type Scope } from "effect"
 import type { HttpListenerOptions } from "../../src/http/HttpListener.ts"
 import { HttpServer, type HttpServerOptions } from "../../src/http/HttpServer.ts"
 import { fakeLayer, FakeStore } from "./FakeDistKv.ts"
@@ -34,8 +34,7 @@ export const serving = <A, E>(
       server,
       ask: (line, headers, content) => exchange(server.port, line, headers, content)
     }))).pipe(
-      Effect.provide(HttpServer.layerBound({ port: 0, ...options })),
-      Effect.provide(fakeLayer(store, replaced))
+      Effect.provide(HttpServer.layerBound({ port: 0, ...options }).pipe(Layer.provide(fakeLayer(store, replaced))))
     )
 }
 

@@ -106,7 +106,11 @@ describe("sizes (H01)", () => {
         }
         const control = yield* open(port)
         yield* control.send(
-          head("POST /v1/cluster/transfer", ["Content-Length: 2", "Content-Type: application/json", "Expect: 100-continue"])
+          head("POST /v1/cluster/transfer", [
+            "Content-Length: 2",
+            "Content-Type: application/json",
+            "Expect: 100-continue"
+          ])
         )
         assert.strictEqual((yield* control.reply()).status, 100)
         yield* control.send("{}")

@@ -22,12 +22,14 @@ describe("slow and idle clients (H02)", () => {
   it.live("a body that does not arrive in time is 408, its bytes are let go and its request is counted out", () =>
     serving(({ port, store }) =>
       Effect.gen(function*() {
-        for (const [line, headers] of [
-          ["PUT /v1/kv/k", ["Content-Length: 10"]],
-          ["PUT /v1/kv/k", ["Transfer-Encoding: chunked"]],
-          ["POST /key", ["Content-Length: 10"]],
-          ["POST /v1/cluster/transfer", ["Content-Length: 10", "Content-Type: application/json"]]
-        ] as const) {
+        for (
+          const [line, headers] of [
+            ["PUT /v1/kv/k", ["Content-Length: 10"]],
+            ["PUT /v1/kv/k", ["Transfer-Encoding: chunked"]],
+            ["POST /key", ["Content-Length: 10"]],
+            ["POST /v1/cluster/transfer", ["Content-Length: 10", "Content-Type: application/json"]]
+          ] as const
+        ) {
           const connection = yield* open(port)
           yield* connection.send(head(line, headers) + "1\r\nx")
           assertProblem(yield* connection.reply(), 408, "InvalidRequest")

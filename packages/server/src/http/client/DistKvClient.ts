@@ -1,4 +1,4 @@
-/** A client of the HTTP interface: the calls of `DistKv` that the interface offers, with the same options and results. */
+/** A client of the HTTP interface: those calls of `DistKv` that it offers, with the same options and results. */
 import {
   type AddMember,
   type CallOptions,
@@ -10,7 +10,7 @@ import {
   type DistKvError,
   InvalidRequest,
   isKey,
-  Key,
+  type Key,
   type ListOptions,
   type ListResult,
   OutcomeUnknown,

@@ -4,12 +4,7 @@
  * The next endpoint is asked only when it is certain that the call took no effect at the one before; a write whose
  * reply was lost is never sent again.
  */
-import {
-  DeadlineExceeded,
-  type DistKvError,
-  InvalidRequest,
-  OutcomeUnknown
-} from "@distkv/core"
+import { DeadlineExceeded, type DistKvError, InvalidRequest, OutcomeUnknown } from "@distkv/core"
 import { Clock, Duration, Effect, Result, Schema } from "effect"
 import { errorOf } from "../Problem.ts"
 import { type Call, exchange, type NoReply, type Reply } from "./exchange.ts"

@@ -68,6 +68,8 @@ export const exchange = (endpoint: string, call: Call, timeout: Duration.Duratio
     catch: (thrown) => new NoReply(!beforeConnection(thrown), `${endpoint}: ${describe(thrown)}`)
   }).pipe(
     Effect.timeout(timeout),
-    Effect.catchIf(Cause.isTimeoutError, () =>
-      Effect.fail(new NoReply(true, `${endpoint}: no reply within ${Duration.toMillis(timeout)} ms`)))
+    Effect.catchIf(
+      Cause.isTimeoutError,
+      () => Effect.fail(new NoReply(true, `${endpoint}: no reply within ${Duration.toMillis(timeout)} ms`))
+    )
   )

@@ -33,7 +33,7 @@ export const replaceFile = async (path: string, content: Uint8Array): Promise<vo
   await syncDirectory(dirname(path))
 }
 
-/** Makes what was created, renamed or removed in a directory durable; a no-op where a system cannot open directories. */
+/** Makes what was created or renamed in a directory durable; does nothing where a system cannot open directories. */
 export const syncDirectory = async (directory: string): Promise<void> => {
   if (process.platform === "win32") return
   const handle = await open(directory, "r")

@@ -2,9 +2,9 @@
  * One LMDB environment with its only writer: commits are atomic, durable when they succeed, and one after another.
  *
  * The options are not free choices. Without `overlappingSync` nothing can be read before it is durable. Without
- * `eventTurnBatching` a failed commit rejects one promise and no more, where it would otherwise end the process. `batch`
- * commits on a thread of LMDB's, so the event loop goes on; it would commit a part if its body threw, so everything is
- * encoded and checked before.
+ * `eventTurnBatching` a failed commit rejects one promise and no more, where it would otherwise end the process.
+ * `batch` commits on a thread of LMDB's, so the event loop goes on; it would commit a part if its body threw, so
+ * everything is encoded and checked before.
  */
 import { StorageFailed } from "@distkv/core"
 import type { Scope } from "effect"

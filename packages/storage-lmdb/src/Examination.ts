@@ -1,4 +1,4 @@
-/** What is checked about a directory as a whole before anything in it is believed. Each check throws `StorageFailed`. */
+/** What is checked about a directory as a whole before it is believed. Each check throws `StorageFailed`. */
 import type { Identity } from "@distkv/core"
 import { StorageFailed } from "@distkv/core"
 import { howToReplace } from "./Failure.ts"
@@ -34,7 +34,7 @@ const refuse = (message: string): never => {
   throw new StorageFailed({ message })
 }
 
-/** Without an identity there may be the beginnings of one that a crash cut short, but nothing that was ever promised. */
+/** Without an identity there may be the beginnings of one that a crash cut short, but nothing that was promised. */
 const checkUnused = ({ directory, log, mark, state }: Findings): void => {
   const { hardState, last } = log.found
   const promised = last > 0 || state.found !== null || (hardState !== null && hardState.term > 0)

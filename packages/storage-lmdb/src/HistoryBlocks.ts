@@ -1,6 +1,7 @@
 /**
  * The sub-database `history`: events in blocks of about 32 KiB, since one row for each would cost a checkpoint more
- * than everything else. A block's key is the revision (u64 big-endian) and position (u32 big-endian) of its first event.
+ * than everything else. A block's key is the revision (u64 big-endian) and position (u32 big-endian) of its first
+ * event.
  *
  * A block, integers little-endian:
  *

@@ -30,7 +30,7 @@ const plain = ({ clusterId, founding, incarnation, nodeId, raftPort }: Identity)
 
 const checksumOf = (identity: Identity): number => crc32(JSON.stringify(plain(identity)))
 
-/** The identity in the file, or null where there is no file. Rejects with `StorageFailed` where it is damaged or newer. */
+/** The identity in the file, null where there is none. Rejects with `StorageFailed` where it is damaged or newer. */
 export const readIdentity = async (path: string): Promise<Identity | null> => {
   const bytes = await readFileIfPresent(path)
   if (bytes === null) return null

@@ -3,8 +3,8 @@
  * meta page end the whole process with a signal, so size and both meta pages are checked before it is opened.
  *
  * A sound file may end before its last page, where the last pages are free and were never written. Whether it was cut
- * short instead is told by the size that it is known to have had; LMDB's files never shrink. Either way it is filled up,
- * so that no page lies beyond its end: a page of zeros is an error to LMDB, one beyond the end is a signal.
+ * short instead is told by the size that it is known to have had; LMDB's files never shrink. Either way it is filled
+ * up, so that no page lies beyond its end: a page of zeros is an error to LMDB, one beyond the end is a signal.
  *
  * The layout is that of LMDB's data version 2 with 8-byte page numbers. Each meta page holds, after a page header of 24
  * bytes: magic u32, version u32, …, page size u32 at 48, root of the free list u64 at 88, root of the main tree u64 at

@@ -2,7 +2,7 @@
  * The log of one node: identity file, hard state and entries, and the mark that follows them.
  *
  * Writes go one after another, in the order of their calls. Whatever lowers the last index holds the mark from before
- * its commit until after it, and lowers the mark's floor first: at no moment may the mark promise more than the log has.
+ * its commit until after it, and lowers the mark's floor first: the mark may never promise more than the log has.
  */
 import type { HardState, Identity, Incarnation, LogEntry, LogIndex, LogWrite, RecoveredLog } from "@distkv/core"
 import { flawOfWrite, initialHardState, StorageFailed } from "@distkv/core"
@@ -136,7 +136,7 @@ export class LmdbLog {
     await this.parts.mark.close()
   }
 
-  /** The first identity: the environments belong to it, and there is a term and a mark, before the file says who it is. */
+  /** The first identity: the environments are its own, and there is a term and a mark, before the file names it. */
   private async foundNode(identity: Identity): Promise<void> {
     const { claimState, environment, mark, meta } = this.parts
     await claimState(identity)

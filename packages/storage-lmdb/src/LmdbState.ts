@@ -77,7 +77,6 @@ export class LmdbState {
   /** `checkpoint` must not change before this has settled. */
   checkpoint(checkpoint: Checkpoint): Promise<void> {
     return this.writes.run(async () => {
-      this.failStop.check()
       if (!this.owned) {
         throw new StorageFailed({ message: "there is no checkpoint before the identity is saved; nothing was written" })
       }

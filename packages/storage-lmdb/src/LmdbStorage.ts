@@ -26,9 +26,9 @@ import { MetaRows } from "./MetaRows.ts"
 export type { LmdbSettings } from "./LmdbSettings.ts"
 
 /**
- * Both stores of one directory, which no other node may have open: `AlreadyOpened`. Fails with `StorageFailed` where the
- * directory is damaged, of a newer format, behind its mark, or put together from several nodes'. Released, it waits for
- * what is being committed.
+ * Both stores of one directory, which no other node may have open: `AlreadyOpened`. Fails with `StorageFailed` where
+ * the directory is damaged, of a newer format, behind its mark, or put together from several nodes'. Released, it
+ * waits for what is being committed.
  */
 export const layer = (settings: LmdbSettings): Layer.Layer<LogStore | StateStore, StartError> =>
   Layer.effectContext(Effect.flatMap(resolveSettings(settings), openStores))

@@ -27,7 +27,7 @@ export class LogRows {
     this.rows = reading("the log cannot be read", () => environment.rows("log"))
   }
 
-  /** The first and the last index, 1 and 0 for an empty log. Throws `StorageFailed` where an entry between is missing. */
+  /** The first and the last index, 1 and 0 for an empty log. Throws `StorageFailed` where one between is missing. */
   boundsUnsafe(): { readonly first: LogIndex; readonly last: LogIndex } {
     const [first, last, count] = reading("the log cannot be read", () => [
       this.endUnsafe(false),

@@ -1,4 +1,4 @@
-/** Memory for the encoded rows of a checkpoint: a few large pieces, since many small ones cost more than their content. */
+/** Memory for the encoded rows of a checkpoint: a few large pieces, since small ones cost more than their content. */
 import type { Entry } from "@distkv/core"
 import { encodeRow, sizeOfRow } from "./StateRows.ts"
 

@@ -5,7 +5,7 @@ import { aCheckpoint } from "./directories.ts"
 /** How many keys each checkpoint changes. */
 export const numberedKeys = 40
 
-/** Checkpoint n: all keys and the revision say n, and it has an event of revision n. It stands at the log's beginning. */
+/** Checkpoint n: all keys and the revision say n, and it has an event of revision n. It stands where the log begins. */
 export const numberedCheckpoint = (n: number): Checkpoint => {
   const { meta, rows } = aCheckpoint(0, n, numberedKeys)
   const key = "key0" as Key

@@ -23,7 +23,7 @@ export interface Model {
 
 export const emptyModel: Model = { step: 0, hardState: hardState(0, null), log: [] }
 
-/** What step `model.step + 1` writes: mostly more entries, now and then a new term, which may replace the end of the log. */
+/** What step `model.step + 1` writes: mostly more entries, now and then a new term, which may replace the log's end. */
 export const nextStep = ({ hardState: current, log, step }: Model): Step => {
   const next = step + 1
   const newTerm = draw(next, "term", 4) === 0

@@ -1,9 +1,8 @@
 import type { Key, LogIndex, LogStore } from "@distkv/core"
+import { logStoreLaws, stateStoreLaws } from "@distkv/core/testing"
 import { describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
-import { logStoreLaws } from "../../../core/src/testing/laws/LogStoreLaws.ts"
-import { stateStoreLaws } from "../../../core/src/testing/laws/StateStoreLaws.ts"
 import { flipRow, indexKey } from "../damage.ts"
 import { noOps, openDirectory, someIdentity, temporaryDirectory } from "../directories.ts"
 

@@ -20,7 +20,7 @@ import { electionTimer, heartbeatTimer } from "./Timers.ts"
 type Inbox = Queue.Queue<NodeMessage>
 
 /** What the pump needs of a role. */
-interface Player {
+export interface Player {
   readonly step: (message: NodeMessage) => void
   readonly flush: () => void
 }
@@ -99,7 +99,8 @@ const pump = Effect.fnUntraced(function*(node: NodeState, inbox: Inbox, player: 
   node.next = null
 })
 
-const runBatch = (node: NodeState, player: Player, batch: ReadonlyArray<NodeMessage>): void => {
+/** Hands a batch to a role, up to the message that ends the role; then ends the turn. */
+export const runBatch = (node: NodeState, player: Player, batch: ReadonlyArray<NodeMessage>): void => {
   for (let i = 0; i < batch.length; i++) {
     player.step(batch[i]!)
     if (node.next === null) continue

@@ -72,5 +72,5 @@ describe("a node that is killed while it writes", () => {
       }
       assert.isAbove(model.step, cycles * 5, "too few steps to have proved anything")
       assert.isAbove(checkpoint, cycles, "too few checkpoints to have proved anything")
-    }), 90_000)
+    }), 180_000)
 })

@@ -80,11 +80,13 @@ const listen = Effect.fnUntraced(function*(options: HttpListenerOptions) {
     return yield* new InvalidRequest({ message: `${port} is no port` })
   }
   const server = newServer(options)
+  const run = Effect.runForkWith(yield* Effect.context())
+  const warn = (error: Error) => void run(Effect.logWarning("the HTTP listener met an error", error))
   let handler = starting
   server.on("request", (request: IncomingMessage, response: ServerResponse) => handler(request, response, false))
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => handler(request, response, true))
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => answerBroken(error, socket))
-  yield* Effect.acquireRelease(bind(server, host.replace(/^\[(.*)\]$/, "$1"), port), () => close(server))
+  yield* Effect.acquireRelease(bind(server, host.replace(/^\[(.*)\]$/, "$1"), port, warn), () => close(server))
   const address = server.address()
   const bound = typeof address === "object" && address !== null
     ? { host: address.address, port: address.port }
@@ -106,7 +108,12 @@ const listen = Effect.fnUntraced(function*(options: HttpListenerOptions) {
   })
 })
 
-const bind = (server: Server, host: string, port: number): Effect.Effect<void, InvalidRequest> =>
+const bind = (
+  server: Server,
+  host: string,
+  port: number,
+  onLater: (error: Error) => void
+): Effect.Effect<void, InvalidRequest> =>
   Effect.callback((resume) => {
     const onError = (error: NodeJS.ErrnoException) =>
       resume(Effect.fail(
@@ -120,7 +127,7 @@ const bind = (server: Server, host: string, port: number): Effect.Effect<void, I
     server.listen({ host, port, backlog: 1024 }, () => {
       server.off("error", onError)
       // Accepting may fail later, where descriptors run out: that connection is lost, the server is not.
-      server.on("error", () => undefined)
+      server.on("error", onLater)
       resume(Effect.void)
     })
   })

@@ -42,6 +42,8 @@ const beforeConnection = (thrown: unknown): boolean => {
   if (error.syscall === "connect" || error.syscall === "getaddrinfo" || error.code === "UND_ERR_CONNECT_TIMEOUT") {
     return true
   }
+  // What `fetch` says of the ports that it refuses to connect to.
+  if (error.message === "bad port") return true
   if (error.errors !== undefined && error.errors.length > 0) return error.errors.every(beforeConnection)
   return error.cause !== undefined && beforeConnection(error.cause)
 }

@@ -1,5 +1,5 @@
 /** Small files that are replaced whole and survive a loss of power. */
-import { open, readFile, rename } from "node:fs/promises"
+import { mkdir, open, readFile, rename } from "node:fs/promises"
 import { dirname } from "node:path"
 
 const ownerOnly = 0o600
@@ -31,6 +31,13 @@ export const replaceFile = async (path: string, content: Uint8Array): Promise<vo
   }
   await rename(temporary, path)
   await syncDirectory(dirname(path))
+}
+
+/** Makes a directory with its parents, readable by its owner only, so that a loss of power leaves them there. */
+export const makeDirectory = async (directory: string): Promise<void> => {
+  const first = await mkdir(directory, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = directory; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
 }
 
 /** Makes what was created or renamed in a directory durable; does nothing where a system cannot open directories. */

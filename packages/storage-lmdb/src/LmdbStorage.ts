@@ -7,11 +7,11 @@
 import type { StartError, StorageFailed } from "@distkv/core"
 import { LogStore, StateStore } from "@distkv/core"
 import type { Scope } from "effect"
-import { Context, Effect, Layer, Schedule } from "effect"
-import { mkdir } from "node:fs/promises"
+import { Context, Effect, Layer } from "effect"
 import { join } from "node:path"
 import { lockDirectory } from "./DirectoryLock.ts"
 import { Disk } from "./Disk.ts"
+import { makeDirectory } from "./DurableFile.ts"
 import { openEnvironment, prepareFiles } from "./Environment.ts"
 import { examineUnsafe } from "./Examination.ts"
 import { FailStop, started, storageFailed } from "./Failure.ts"
@@ -36,9 +36,7 @@ export const layer = (settings: LmdbSettings): Layer.Layer<LogStore | StateStore
 const openStores = Effect.fnUntraced(
   function*(settings: Resolved): Effect.fn.Return<Context.Context<LogStore | StateStore>, StartError, Scope.Scope> {
     const disk = yield* Disk
-    yield* started(`the directory ${settings.directory} cannot be used`, async () => {
-      await mkdir(settings.directory, { recursive: true, mode: 0o700 })
-    })
+    yield* started(`the directory ${settings.directory} cannot be used`, () => makeDirectory(settings.directory))
     const lock = yield* lockDirectory(settings.directory)
     const failStop = new FailStop()
     const shared = { disk, failStop, commitTimeoutMs: settings.commitTimeoutMs, abandoned: lock.keep }
@@ -78,11 +76,8 @@ const openStores = Effect.fnUntraced(
     }
     // A mark that cannot be written stops the store: the next write says so.
     yield* started("the mark cannot be written", () => stores.log.raiseMark())
-    yield* Effect.forkScoped(
-      Effect.ignore(started("the mark cannot be written", () => stores.log.raiseMark())).pipe(
-        Effect.repeat(Schedule.spaced("1 second"))
-      )
-    )
+    const raiseMark = Effect.ignore(started("the mark cannot be written", () => stores.log.raiseMark()))
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 second"), raiseMark)))
     return Context.mergeAll(
       Context.make(LogStore, logStore(stores.log, settings, disk.freeBytes)),
       Context.make(StateStore, stateStore(stores.state))

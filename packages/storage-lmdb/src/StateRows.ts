@@ -66,7 +66,7 @@ export const encodeRow = (arena: Buffer, start: number, keyLength: number, entry
 }
 
 /** Finds the row of a value that lies apart. */
-export type FindValue = (keyBytes: Buffer) => Buffer | undefined
+type FindValue = (keyBytes: Buffer) => Buffer | undefined
 
 /**
  * The entry of a row. `bytes`, and what `findValue` returns, may be LMDB's own: everything is copied, the value into a

@@ -59,6 +59,19 @@ describe("one entry", () => {
       })
     ))
 
+  it.live("every byte comes back as it was, in small values and in large ones", () =>
+    serving(({ ask }) =>
+      Effect.gen(function*() {
+        for (const length of [0, 1, 256, 16 * 1024, 16 * 1024 + 1, 1024 * 1024]) {
+          const value = Buffer.from(Uint8Array.from({ length }, (_, i) => i % 256))
+          assert.strictEqual((yield* ask("PUT /v1/kv/k", [], value)).status, 200)
+          const reply = yield* ask("GET /v1/kv/k")
+          assert.strictEqual(reply.headers.get("content-length"), String(length))
+          assert.isTrue(Buffer.from(reply.body, "latin1").equals(value), `${length} bytes`)
+        }
+      })
+    ))
+
   it.live("HEAD gives the headers of GET and no body", () =>
     serving(({ ask, store }) =>
       Effect.gen(function*() {

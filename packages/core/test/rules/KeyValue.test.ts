@@ -5,7 +5,6 @@ import type { Key } from "../../src/domain/Entry.ts"
 import type { Revision } from "../../src/domain/Position.ts"
 import type { Applied, StoreCounters } from "../../src/rules/KeyValue.ts"
 import { apply, emptyCounters, rangeOf } from "../../src/rules/KeyValue.ts"
-import type { Scan } from "../../src/StateStore.ts"
 import { key, plain } from "../domain/Samples.ts"
 import type { Answer } from "./NaiveStore.ts"
 import { NaiveStore } from "./NaiveStore.ts"
@@ -261,41 +260,6 @@ describe("a range delete", () => {
     const { outcome } = apply(endless, emptyCounters(), { _tag: "DeleteRange", range: { _tag: "All" } })
     assert.strictEqual(outcome._tag, "TooManyEntries")
     assert.strictEqual(seen, 10_001)
-  })
-
-  it("looks at no values, and keeps none: its events name what was there by metadata", () => {
-    const { counters, view } = { view: new RowsView(), counters: emptyCounters() }
-    for (const name of ["a", "b"]) view.keep(apply(view, counters, put(name, "x".repeat(1000))))
-    view.keep(apply(view, counters, put("b", "y".repeat(1000))))
-    const before = { ...counters }
-    const scans: Array<Scan> = []
-    const scan = (asked: Scan) => {
-      scans.push(asked)
-      return view.scan(asked)
-    }
-    const { events } = apply({ get: view.get, eventAt: view.eventAt, scan }, counters, {
-      _tag: "DeleteRange",
-      range: { _tag: "All" }
-    })
-    assert.deepStrictEqual(scans.map(({ keysOnly }) => keysOnly), [true])
-    assert.deepStrictEqual<unknown>(events, [
-      {
-        revision: 4,
-        position: 0,
-        key: "a",
-        entry: null,
-        previous: { createRevision: 1, modRevision: 1, version: 1, leaseId: null },
-        historyBytes: before.historyBytes + 1
-      },
-      {
-        revision: 4,
-        position: 1,
-        key: "b",
-        entry: null,
-        previous: { createRevision: 2, modRevision: 3, version: 2, leaseId: null },
-        historyBytes: before.historyBytes + 2
-      }
-    ])
   })
 
   it("of an empty, inverted or unoccupied range deletes nothing and uses no revision", () => {

@@ -5,7 +5,15 @@
  * deadline covers queueing, forwarding and commit; no call hangs. `docs/ARCHITECTURE.md` says how.
  */
 import { Context, type Duration, type Effect } from "effect"
-import type { ClusterError, KeyNotFound, NotFound, ReadError, Shutdown, WriteError } from "./DistKvError.ts"
+import type {
+  ClusterError,
+  KeyNotFound,
+  NotFound,
+  ReadError,
+  Shutdown,
+  StorageFailed,
+  WriteError
+} from "./DistKvError.ts"
 import type { Entry } from "./domain/Entry.ts"
 import type { Address, ClusterId, NodeId, PublicKey } from "./domain/Identity.ts"
 import type { Member } from "./domain/Membership.ts"
@@ -220,5 +228,5 @@ export class DistKv extends Context.Service<DistKv, {
     options?: CallOptions
   ) => Effect.Effect<{ readonly leader: NodeId; readonly term: Term }, ClusterError | NotFound>
   /** Completes when this node stops serving for good: with an error when its storage failed, without when closed. */
-  readonly stopped: Effect.Effect<void, import("./DistKvError.ts").StorageFailed>
+  readonly stopped: Effect.Effect<void, StorageFailed>
 }>()("@distkv/core/DistKv") {}

@@ -7,8 +7,7 @@
  */
 import { Clock, Duration, Effect, Queue } from "effect"
 import { StorageFailed } from "../DistKvError.ts"
-import type { LogIndex } from "../domain/Position.ts"
-import type { HardState, LogWrite } from "../LogStore.ts"
+import type { LogWrite } from "../LogStore.ts"
 import { LogStore } from "../LogStore.ts"
 import type { Persisted } from "../state/NodeMessage.ts"
 import { WriteBuffer } from "../state/WriteBuffer.ts"
@@ -98,7 +97,7 @@ const completion = (number: number, write: LogWrite): Persisted => {
   return {
     _tag: "Persisted",
     number,
-    hardState: write.hardState as HardState | null,
-    last: last === undefined ? null : { term: last.term, index: last.index as LogIndex }
+    hardState: write.hardState,
+    last: last === undefined ? null : { term: last.term, index: last.index }
   }
 }

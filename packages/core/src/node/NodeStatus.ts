@@ -2,7 +2,6 @@
 import type { MemberStatus, NodeMetrics, Readiness, RoleName, Status } from "../DistKv.ts"
 import type { Address } from "../domain/Identity.ts"
 import { findMember, type Member } from "../domain/Membership.ts"
-import type { LogIndex } from "../domain/Position.ts"
 import type { NodeState } from "../roles/NodeState.ts"
 import { failureTolerance } from "../rules/Quorum.ts"
 import type { Checkpointer } from "./Checkpointer.ts"
@@ -55,7 +54,7 @@ export const statusOf = (node: NodeState, address: Address, failed: boolean, clo
   term: node.term,
   leader: node.leader,
   commit: node.commit,
-  applied: node.machine.applied as LogIndex,
+  applied: node.machine.applied,
   revision: node.machine.revision,
   failureTolerance: node.leadership === null
     ? null

@@ -3,7 +3,7 @@
  * closes gracefully. The first failure of the storage, and any defect, ends it: it answers nobody any more and says
  * why.
  */
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Queue, Random, type Scope } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, type Fiber, Queue, Random, type Scope } from "effect"
 import { Shutdown, type StartError, StorageFailed } from "../DistKvError.ts"
 import type { Settings } from "../DistKvSettings.ts"
 import { encodeCommand } from "../domain/CommandCodec.ts"

@@ -62,7 +62,7 @@ const lead = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, StorageFailed, Scope.Scope | LogStore> {
   const store = yield* LogStore
   const peers = yield* FiberMap.make<NodeId, void, StorageFailed>()
-  const fork = yield* FiberMap.runtime(peers)<never>()
+  const fork = yield* FiberMap.runtime(peers)()
   const readForPeer = (id: NodeId, from: LogIndex) => {
     fork(
       id,

@@ -64,7 +64,7 @@ export class RaftLog {
 
   /** Removes the entry at `index` and all after it. */
   truncateFrom(index: LogIndex): void {
-    for (let i = this.last; i >= Math.max(index, this.windowStart); i--) this.drop(i as LogIndex)
+    for (let i = this.last; i >= Math.max(index, this.windowStart); i--) this.drop(i)
     this.terms.truncateFrom(index)
     if (this.windowStart > this.last + 1) this.windowStart = (this.last + 1) as LogIndex
   }

@@ -20,26 +20,28 @@ const millis = (name: string, minimum: number, maximum: number) =>
     return (ms >= minimum && ms <= maximum) || `${name} must be between ${minimum} ms and ${maximum} ms`
   }))
 
+const positive = Schema.Int.check(Schema.isGreaterThan(0))
+
 /** Bounds on what a node holds for its callers and peers; beyond them it answers `Overloaded` at once. */
 export const Limits = Schema.Struct({
   /** Writes that may wait at once. */
-  pendingWrites: Schema.Int,
+  pendingWrites: positive,
   /** Bytes of all waiting writes. */
-  pendingBytes: Schema.Int,
+  pendingBytes: positive,
   /** Reads that may wait at once. */
-  pendingReads: Schema.Int,
+  pendingReads: positive,
   /** Bytes of entries that a leader may have uncommitted. */
-  uncommittedBytes: Schema.Int,
+  uncommittedBytes: positive,
   /** Bytes of unacknowledged entries on their way to one follower. */
-  inflightBytes: Schema.Int,
+  inflightBytes: positive,
   /** Bytes of recent entries kept in memory for followers. */
-  logWindowBytes: Schema.Int,
+  logWindowBytes: positive,
   /** Events are kept for at most this many revisions, … */
-  historyRevisions: Schema.Int,
+  historyRevisions: positive,
   /** … and this many bytes. */
-  historyBytes: Schema.Int,
+  historyBytes: positive,
   /** A value's largest size in bytes. */
-  valueBytes: Schema.Int
+  valueBytes: positive
 })
 export type Limits = typeof Limits.Type
 
@@ -68,7 +70,7 @@ const Fields = Schema.Struct({
   heartbeat: millis("heartbeat", 5, 10_000),
   /** The state is checkpointed this often, or whenever `checkpointBytes` of changes have gathered. */
   checkpointInterval: millis("checkpointInterval", 10, 60_000),
-  checkpointBytes: Schema.Int,
+  checkpointBytes: positive,
   /** A log commit that takes longer ends the node. */
   commitTimeout: millis("commitTimeout", 100, 600_000),
   limits: Limits

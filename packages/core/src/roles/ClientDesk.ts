@@ -27,7 +27,8 @@ export const passOn = (node: NodeState): void => {
 const forwardParked = (node: NodeState, leader: NodeId): void => {
   let blocked = false
   for (const write of node.writes.takeParked()) {
-    if (write.phase !== "Parked") continue
+    // One that is out of time is left to the next sweep, which can still say that nothing was written.
+    if (write.phase !== "Parked" || write.deadline <= node.now) continue
     if (!blocked) blocked = !forward(node, leader, write)
     if (blocked) node.writes.park(write)
   }

@@ -191,19 +191,26 @@ export class Leader {
       const error = new InvalidRequest({ message: "the forwarded record is no well-formed command" })
       return node.writes.settle(write, { _tag: "Failed", error })
     }
-    if (node.writes.count > 2 * node.parts.limits.pendingWrites) return this.overloaded(write)
+    const { pendingBytes, pendingWrites } = node.parts.limits
+    if (node.writes.count > 2 * pendingWrites || node.writes.bytes > 2 * pendingBytes) return this.overloaded(write)
     this.propose(write)
   }
 
   private propose(write: PendingWrite): void {
     const { node } = this
+    // Out of time before it got into the log: the next sweep says so, and nothing is done for nobody.
+    if (write.deadline <= node.now) return
     if (this.handover.isUnderWay || node.closing) return node.writes.park(write)
     const kind = write.record[5]
     if (node.diskFull && kind !== commandKind.Delete && kind !== commandKind.DeleteRange) {
       const message = "the disk reserve is reached; only deletes are taken until there is space again"
       return node.writes.settle(write, { _tag: "Failed", error: new StorageFull({ message }) })
     }
-    if (this.uncommittedBytes + write.record.length > node.parts.limits.uncommittedBytes) return this.overloaded(write)
+    // One write alone is always taken, however small the limit is.
+    const { uncommittedBytes } = this
+    if (uncommittedBytes > 0 && uncommittedBytes + write.record.length > node.parts.limits.uncommittedBytes) {
+      return this.overloaded(write)
+    }
     const entry = stamp(write.record, node.term, (node.log.last + 1) as LogIndex)
     node.append(entry)
     this.fresh.push(entry)
@@ -273,7 +280,8 @@ export class Leader {
   private beat(): void {
     const { node } = this
     const { electionTimeout } = node.parts
-    if (node.now - this.lastBeatAt > electionTimeout) this.graceUntil = node.now + electionTimeout / 2
+    // What the followers answered meanwhile may lie unread in the sockets.
+    if (node.now - this.lastBeatAt > electionTimeout / 2) this.graceUntil = node.now + electionTimeout / 2
     this.lastBeatAt = node.now
     if (this.hasLostQuorum() || this.diskIsStuck()) return node.become("Follower")
     this.replication.retry()

@@ -95,6 +95,16 @@ describe("a leader's replication", () => {
     assert.lengthOf(bench.take("AppendRequest"), 0)
   })
 
+  it("logs nothing whose caller has given up, and says that it did not", () => {
+    const bench = new Bench().lead([2])
+    const [message, ends] = bench.write("a", 100)
+    bench.elapse(150).deliver(message).elapse(50).deliver({ _tag: "SweepDue" })
+    assert.deepStrictEqual([bench.node.log.last, ends.map((end) => end._tag === "Failed" && end.error._tag)], [
+      index(1),
+      ["DeadlineExceeded"]
+    ])
+  })
+
   it("executes a repeated forwarded write once", () => {
     const bench = new Bench().lead([2])
     const request = () =>
@@ -117,6 +127,15 @@ describe("a leader that leads no more", () => {
     const bench = new Bench({ membership: cluster(5) }).lead()
     for (let i = 0; i < 5; i++) bench.elapse(electionTimeout / 4).deliver(beat)
     assert.deepStrictEqual([bench.node.role, bench.node.term, bench.node.leader], ["Follower", 2, null])
+  })
+
+  it("gives its followers time to be heard when it was stopped itself for less than that", () => {
+    const bench = new Bench().lead([2])
+    bench.elapse(100).deliver(beat)
+    bench.elapse(0.95 * electionTimeout).deliver(beat)
+    assert.strictEqual(bench.node.role, "Leader")
+    for (let i = 0; i < 6; i++) bench.elapse(100).deliver(beat)
+    assert.strictEqual(bench.node.role, "Follower")
   })
 
   it("steps down when its disk is stuck (D04)", () => {

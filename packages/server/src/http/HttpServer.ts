@@ -89,8 +89,8 @@ const drainOf = (
     const server = listener.server
     if (!server.listening) return Effect.void
     return Effect.callback<void>((resume) => {
+      // Node closes idle connections with the listener.
       server.close(() => resume(Effect.void))
-      server.closeIdleConnections()
     }).pipe(
       Effect.timeoutOrElse({
         duration: limit,

@@ -27,6 +27,8 @@ describe("clients that go away (H08)", () => {
               yield* Deferred.await(begun)
               yield* leave(connection)
               yield* Deferred.await(ended)
+              yield* connection.end
+              assert.strictEqual(connection.text, "", "a call whose fate is open is not answered for another's fault")
               yield* untilMetric(port, "distkv_http_requests_in_flight", 1)
               assert.match((yield* ask("GET /metrics")).body, /outcome="aborted"} 1/)
             }), { replaced: { get: () => wait, set: () => wait, delete: () => wait, list: () => wait } })

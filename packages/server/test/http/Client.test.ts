@@ -1,4 +1,4 @@
-import { CompareFailed, InvalidRequest, KeyNotFound, NoLeader, OutcomeUnknown } from "@distkv/core"
+import { CompareFailed, InvalidRequest, KeyNotFound, NoLeader, OutcomeUnknown, StorageFailed } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as net from "node:net"
@@ -164,6 +164,27 @@ describe("fail-over", () => {
           const alone = yield* DistKvClient.make({ endpoints: [leaderless] })
           assert.instanceOf(yield* Effect.flip(alone.set("k", "w")), NoLeader)
         }), { replaced: { set: () => Effect.fail(new NoLeader({ message: "no quorum" })) } })
+    ))
+
+  it.live("asks no other endpoint for a write that may have taken effect, but does for a read", () =>
+    connected((_, store, url) =>
+      Effect.gen(function*() {
+        store.put("k", "v", store.next())
+        const failures = [new StorageFailed({ message: "gone" }), new OutcomeUnknown({ message: "lost" })]
+        for (const failure of failures) {
+          yield* connected((_, __, broken) =>
+            Effect.gen(function*() {
+              const client = yield* DistKvClient.make({ endpoints: [broken, url] })
+              assert.strictEqual((yield* Effect.flip(client.set("k", "w")))._tag, failure._tag)
+              assert.strictEqual(store.commands, 0)
+            }), { replaced: { set: () => Effect.fail(failure) } })
+        }
+        yield* connected((_, __, broken) =>
+          Effect.gen(function*() {
+            const client = yield* DistKvClient.make({ endpoints: [broken, url] })
+            assert.strictEqual(text((yield* client.get("k")).value), "v")
+          }), { replaced: { get: () => Effect.fail(new StorageFailed({ message: "gone" })) } })
+      })
     ))
 
   it.live("never sends a write again whose reply was lost, and does send a read again", () =>

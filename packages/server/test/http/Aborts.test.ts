@@ -54,6 +54,26 @@ describe("clients that go away (H08)", () => {
       })
     ))
 
+  it.live("a broken body behind a call that waits is not answered before it", () =>
+    Effect.gen(function*() {
+      const begun = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const wait = Deferred.succeed(begun, undefined).pipe(
+        Effect.andThen(Effect.never),
+        Effect.onInterrupt(() => Deferred.succeed(ended, undefined))
+      )
+      yield* serving(({ port }) =>
+        Effect.gen(function*() {
+          const connection = yield* open(port)
+          yield* connection.send(head("GET /v1/kv/k", []) + head("PUT /v1/kv/k", ["Transfer-Encoding: chunked"]))
+          yield* Deferred.await(begun)
+          yield* connection.send("this is no chunk\r\n")
+          yield* connection.end
+          yield* Deferred.await(ended)
+          assert.strictEqual(connection.text, "")
+        }), { replaced: { get: () => wait } })
+    }))
+
   it.live("pipelined requests are answered in their order, also where one is refused", () =>
     serving(({ port, store }) =>
       Effect.gen(function*() {

@@ -82,6 +82,7 @@ describe("failures on the wire", () => {
               assertProblem(reply, status, error._tag, applied)
               assert.notInclude(reply.body, "secret")
               assert.strictEqual(reply.headers.get("distkv-served-by"), "n1")
+              assert.strictEqual(reply.headers.get("distkv-revision"), "revision" in error ? "7" : "0")
               assert.strictEqual(reply.headers.get("connection"), error._tag === "Shutdown" ? "close" : "keep-alive")
             }
           }),

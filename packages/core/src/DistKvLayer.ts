@@ -4,7 +4,7 @@
  * Building it opens the node, its release closes the node gracefully. `DistKvLayer.config` reads the settings from
  * Effect's `Config`; `DistKvLayer.memory` is a whole node in memory.
  */
-import { type Config, Duration, Effect, Exit, Layer, Result, Schema, type Scope } from "effect"
+import { Cause, type Config, Duration, Effect, Exit, Layer, Result, Schema, type Scope } from "effect"
 import { DistKv } from "./DistKv.ts"
 import { settingsConfig } from "./DistKvConfig.ts"
 import { InvalidRequest, type StartError } from "./DistKvError.ts"
@@ -48,7 +48,10 @@ export const checkSettings = Effect.fnUntraced(function*(
     limits: { ...defaultLimits, ...input.limits }
   })
   if (Exit.isSuccess(exit)) return exit.value
-  return yield* new InvalidRequest({ message: `the settings are not valid: ${String(exit.cause)}` })
+  const reason = Cause.squash(exit.cause)
+  return yield* new InvalidRequest({
+    message: `the settings are not valid: ${reason instanceof Error ? reason.message : String(reason)}`
+  })
 })
 
 const make = Effect.fnUntraced(function*(

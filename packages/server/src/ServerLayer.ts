@@ -1,5 +1,5 @@
 /** One node as a server: the store over SSH and LMDB, and its HTTP interface. */
-import { type DistKv, DistKvLayer, type StartError } from "@distkv/core"
+import { type DistKv, DistKvLayer, type SettingsInput, type StartError } from "@distkv/core"
 import { LmdbStorage } from "@distkv/storage-lmdb"
 import { SshTransport } from "@distkv/transport-ssh"
 import { Effect, Layer } from "effect"
@@ -7,16 +7,19 @@ import { HttpListener } from "./http/HttpListener.ts"
 import { HttpServer } from "./http/HttpServer.ts"
 import type { ServerConfig } from "./ServerConfig.ts"
 
-/** The node alone. It is told its HTTP address, which members tell each other. */
+/** What the node itself is told; it is also told its HTTP address, which members tell each other. */
+export const settingsOf = (config: ServerConfig, http: string): SettingsInput => ({
+  nodeId: config.nodeId,
+  start: config.bootstrap ? "bootstrap" : "await",
+  // An advertised port of 0 stands for the drawn one, which the transport knows and tells the node.
+  advertise: config.advertise?.endsWith(":0") === true ? undefined : config.advertise,
+  http,
+  electionTimeout: config.electionTimeout,
+  heartbeat: config.heartbeat
+})
+
 const nodeLayer = (config: ServerConfig, http: string): Layer.Layer<DistKv | SshTransport, StartError> =>
-  DistKvLayer({
-    nodeId: config.nodeId,
-    start: config.bootstrap ? "bootstrap" : "await",
-    advertise: config.advertise,
-    http,
-    electionTimeout: config.electionTimeout,
-    heartbeat: config.heartbeat
-  }).pipe(
+  DistKvLayer(settingsOf(config, http)).pipe(
     Layer.provideMerge(SshTransport.layer({
       dataDir: config.dataDir,
       host: config.raft.host,

@@ -92,6 +92,9 @@ const checkFlags = Effect.fnUntraced(function*(
   if (!isLoopback(flags.http.host)) {
     return yield* misused(`--http must be a loopback address, not ${flags.http.host}: there are no credentials yet`)
   }
+  if (["0.0.0.0", "::"].includes(flags.raft.host) && flags.advertise === undefined) {
+    return yield* misused("--raft on every interface needs --advertise HOST:PORT, where other nodes reach this one")
+  }
   if (Duration.toMillis(flags.electionTimeout) < 3 * Duration.toMillis(flags.heartbeat)) {
     return yield* misused("--election-timeout must be at least three heartbeats")
   }

@@ -1,12 +1,13 @@
 /** The life of one node: its keys, its layers, its admission, and its end. */
-import { DistKv, type Status } from "@distkv/core"
+import { checkSettings, DistKv, type Status } from "@distkv/core"
 import { Keys, SshTransport } from "@distkv/transport-ssh"
 import { Context, Duration, Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { HttpServer } from "../http/HttpServer.ts"
+import type { ServerConfig } from "../ServerConfig.ts"
 import * as ServerLayer from "../ServerLayer.ts"
-import { type CommandFailed, failed } from "./ExitStatus.ts"
+import { type CommandFailed, failed, misused } from "./ExitStatus.ts"
 import { formatHostPort } from "./HostPort.ts"
 import { joinUntilAdmitted } from "./joining.ts"
 import { whatToCopy } from "./KeyCommands.ts"
@@ -22,13 +23,27 @@ const poll = Duration.millis(20)
 /** What goes wrong before a node serves, or ends it, is a failure for sure: nobody's write hangs on this process. */
 const asFailure = (error: { readonly message: string }): CommandFailed => failed(error.message)
 
-/** Refuses what would found a second cluster, before anything is touched. */
-const checkDirectory = (flags: StartFlags): Effect.Effect<void, CommandFailed> =>
-  flags.bootstrap && fs.existsSync(path.join(flags.dataDir, "identity.json"))
-    ? Effect.fail(failed(
-      `${flags.dataDir} already belongs to a node: start it without --bootstrap (which would found a second cluster)`
-    ))
-    : Effect.void
+const configOf = (flags: StartFlags): ServerConfig => ({
+  dataDir: flags.dataDir,
+  raft: flags.raft,
+  http: flags.http,
+  nodeId: flags.nodeId,
+  advertise: flags.advertise === undefined ? undefined : formatHostPort(flags.advertise),
+  bootstrap: flags.bootstrap,
+  electionTimeout: flags.electionTimeout,
+  heartbeat: flags.heartbeat,
+  diskReserveBytes: flags.diskReserve
+})
+
+/** Refuses settings that cannot work, and what would found a second cluster, before anything is touched. */
+const check = Effect.fnUntraced(function*(config: ServerConfig): Effect.fn.Return<void, CommandFailed> {
+  yield* Effect.mapError(checkSettings(ServerLayer.settingsOf(config, "")), (error) => misused(error.message))
+  if (config.bootstrap && fs.existsSync(path.join(config.dataDir, "identity.json"))) {
+    return yield* failed(
+      `${config.dataDir} already belongs to a node: start it without --bootstrap (which would found a second cluster)`
+    )
+  }
+})
 
 const makeKeys = Effect.fnUntraced(function*(dataDir: string): Effect.fn.Return<void, CommandFailed> {
   const { created, key } = yield* Effect.mapError(Keys.init(dataDir), asFailure)
@@ -65,22 +80,10 @@ const enterCluster = Effect.fnUntraced(function*(flags: StartFlags, http: string
 })
 
 const serve = Effect.fnUntraced(function*(flags: StartFlags) {
-  yield* checkDirectory(flags)
+  const config = configOf(flags)
+  yield* check(config)
   yield* makeKeys(flags.dataDir)
-  const context = yield* Effect.mapError(
-    Layer.build(ServerLayer.layer({
-      dataDir: flags.dataDir,
-      raft: flags.raft,
-      http: flags.http,
-      nodeId: flags.nodeId,
-      advertise: flags.advertise === undefined ? undefined : formatHostPort(flags.advertise),
-      bootstrap: flags.bootstrap,
-      electionTimeout: flags.electionTimeout,
-      heartbeat: flags.heartbeat,
-      diskReserveBytes: flags.diskReserve
-    })),
-    asFailure
-  )
+  const context = yield* Effect.mapError(Layer.build(ServerLayer.layer(config)), asFailure)
   const kv = Context.get(context, DistKv)
   const http = Context.get(context, HttpServer).url
   if (flags.readyFile !== undefined) {

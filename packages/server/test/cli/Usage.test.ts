@@ -69,6 +69,9 @@ describe("the command line", () => {
         [["start", "--bootstrap", "--join", "127.0.0.1:1"], "--bootstrap"],
         [["start", "--join", "nowhere"], "--join"],
         [["start", "--election-timeout", "100ms", "--heartbeat", "90ms"], "--election-timeout"],
+        [["start", "--election-timeout", "10ms", "--heartbeat", "1ms"], "electionTimeout"],
+        [["start", "--node-id", "a b"], "nodeId"],
+        [["start", "--raft", "0.0.0.0:12000"], "--advertise"],
         [["member", "add", "n4", "--public-key", "x"], "--address"]
       ]
       const dir = yield* temporaryDirectory

@@ -30,6 +30,25 @@ describe("a node and its directory", () => {
     }), 60_000)
 
   it.live(
+    "on every interface it says the address that it is told to, with the port that was drawn",
+    () =>
+      Effect.gen(function*() {
+        const dir = path.join(yield* temporaryDirectory, "n1")
+        const flags = ["--raft", "0.0.0.0:0", "--advertise", "localhost:0"]
+        const first = yield* startNode(dir, [...bootstrap, ...flags])
+        yield* first.serves
+        assert.match(first.ready.raft, /^localhost:[1-9]\d*$/)
+        const [member] = (yield* (yield* clientOf([first])).cluster()).members
+        assert.strictEqual(member?.address, first.ready.raft)
+        yield* first.signal("SIGTERM")
+        yield* within("the node closes", closing, first.ended, first.stderr)
+        const second = yield* startNode(dir, flags)
+        assert.strictEqual(second.ready.raft, first.ready.raft)
+      }),
+    60_000
+  )
+
+  it.live(
     "a second node in the same directory ends with status 1 and says why; the first goes on",
     () =>
       Effect.gen(function*() {

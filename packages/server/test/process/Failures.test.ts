@@ -16,12 +16,12 @@ describe("a cluster whose processes are killed and stopped", () => {
       const cluster = yield* startCluster(yield* temporaryDirectory, ids)
       const load = yield* startLoad("load", () => cluster.nodes.values(), 4)
       for (let round = 0; round < 4; round++) {
-        yield* within("the cluster takes writes", Duration.seconds(30), load.more(between))
+        yield* within("the cluster takes writes", Duration.seconds(30), load.more(between), cluster.logs)
         const leader = yield* cluster.leader
         const victim = cluster.nodes.get(leader)!
         yield* victim.signal("SIGKILL")
         yield* victim.ended
-        yield* within("the rest takes writes", Duration.seconds(30), load.more(between))
+        yield* within("the rest takes writes", Duration.seconds(30), load.more(between), cluster.logs)
         yield* cluster.restart(leader)
       }
       yield* allVote(cluster, ids.length)
@@ -36,13 +36,13 @@ describe("a cluster whose processes are killed and stopped", () => {
         const cluster = yield* startCluster(yield* temporaryDirectory, ids)
         const load = yield* startLoad("load", () => cluster.nodes.values(), 4)
         for (let round = 0; round < 3; round++) {
-          yield* within("the cluster takes writes", Duration.seconds(30), load.more(between))
+          yield* within("the cluster takes writes", Duration.seconds(30), load.more(between), cluster.logs)
           const leader = yield* cluster.leader
           const victim = cluster.nodes.get(leader)!
           yield* victim.signal("SIGSTOP")
           const others = new Map(Array.from(cluster.nodes).filter(([id]) => id !== leader))
           const next = yield* startLoad(`round-${round}`, () => others.values(), 1)
-          yield* within("the rest takes writes", Duration.seconds(30), next.more(between))
+          yield* within("the rest takes writes", Duration.seconds(30), next.more(between), cluster.logs)
           yield* victim.signal("SIGCONT")
           yield* next.audit(others.values())
         }
@@ -60,14 +60,14 @@ describe("a cluster whose processes are killed and stopped", () => {
         const cluster = yield* startCluster(yield* temporaryDirectory, ids)
         const load = yield* startLoad("load", () => cluster.nodes.values(), 4)
         for (let round = 0; round < 2; round++) {
-          yield* within("the cluster takes writes", Duration.seconds(30), load.more(between))
+          yield* within("the cluster takes writes", Duration.seconds(30), load.more(between), cluster.logs)
           const all = Array.from(cluster.nodes.values())
           for (const node of all) yield* node.signal("SIGKILL")
           yield* Effect.forEach(all, (node) => node.ended)
           yield* Effect.forEach(ids, (id) => cluster.restart(id), { concurrency: "unbounded" })
           yield* cluster.leader
         }
-        yield* within("the cluster takes writes", Duration.seconds(30), load.more(between))
+        yield* within("the cluster takes writes", Duration.seconds(30), load.more(between), cluster.logs)
         const writes = yield* load.audit(cluster.nodes.values())
         assert.isAtLeast(writes, 3 * between)
       }),

@@ -13,6 +13,8 @@ export interface TestCluster {
   /** The id of the node that most nodes that answer hold for the leader, once it answers for itself. */
   readonly leader: Effect.Effect<string, TestFailed>
   readonly dirOf: (id: string) => string
+  /** The end of every node's log, for the message of a failure. */
+  readonly logs: () => string
 }
 
 /** Makes the keys of all these nodes, each trusting every other. */
@@ -59,6 +61,7 @@ export const startCluster = Effect.fnUntraced(function*(
     dir,
     nodes,
     dirOf,
+    logs: logsOf(nodes),
     restart: Effect.fnUntraced(function*(id, flags = []) {
       const node = yield* startNode(dirOf(id), flags)
       nodes.set(id, node)

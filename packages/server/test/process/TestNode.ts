@@ -159,7 +159,7 @@ export const startNode = Effect.fnUntraced(function*(
   fs.mkdirSync(dir, { recursive: true })
   const readyFile = path.join(dir, "ready.json")
   fs.rmSync(readyFile, { force: true })
-  const drawn = ["--raft", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+  const drawn = [...flags.includes("--raft") ? [] : ["--raft", "127.0.0.1:0"], "--http", "127.0.0.1:0"]
   const program = yield* spawnProgram(
     ["start", "--data-dir", dir, ...drawn, "--ready-file", readyFile, ...timing, ...flags],
     { ...options, cwd: path.dirname(dir) }

@@ -14,20 +14,18 @@ import type { FaultClass, SimPlan } from "./SimPlan.ts"
 /** Nodes beyond the first ones that may join in one run. */
 const maxJoins = 2
 
-type Act = (adversary: Adversary) => void
-
-export class Adversary {
+export class Adversary<App = never> {
   /** How often each fault was made. */
   readonly counts = new Map<string, number>()
-  private readonly cluster: SimCluster
+  private readonly cluster: SimCluster<App>
   private readonly plan: SimPlan
   private readonly random: Prng
-  private readonly onStart: (node: SimNode) => void
+  private readonly onStart: (node: SimNode<App>) => void
   private active = false
   private joined = 0
 
   /** `onStart` hears of each node that joins, before it starts. */
-  constructor(cluster: SimCluster, plan: SimPlan, onStart: (node: SimNode) => void) {
+  constructor(cluster: SimCluster<App>, plan: SimPlan, onStart: (node: SimNode<App>) => void) {
     this.cluster = cluster
     this.plan = plan
     this.onStart = onStart
@@ -53,12 +51,12 @@ export class Adversary {
     return this.random.between(0.3, 6) * this.plan.electionTimeoutMs
   }
 
-  private next(acts: ReadonlyArray<readonly [string, Act]>): void {
+  private next(acts: ReadonlyArray<readonly [string, () => void]>): void {
     this.cluster.world.after(this.random.exponential(this.plan.eventEveryMs), () => {
       if (!this.active) return
       const [name, act] = this.random.pick(acts)
       this.count(name)
-      act(this)
+      act()
       this.cluster.world.drain()
       this.next(acts)
     })
@@ -80,13 +78,13 @@ export class Adversary {
   }
 
   /** A node; the leader more often than others. */
-  private anyNode(): SimNode {
+  private anyNode(): SimNode<App> {
     const leader = this.cluster.leader()
     if (leader !== null && this.random.chance(0.4)) return this.cluster.node(leader)
     return this.random.pick([...this.cluster.nodes.values()])
   }
 
-  private spoilDisk(node: SimNode): void {
+  private spoilDisk(node: SimNode<App>): void {
     const { logDevice, stateDevice } = node.disk
     logDevice.faults.meanDelayMs = this.plan.diskMs
     stateDevice.faults.meanDelayMs = this.plan.diskMs
@@ -94,7 +92,7 @@ export class Adversary {
     stateDevice.faults.onCrash = this.random.pick(["none", "all", "prefix"])
   }
 
-  private revive(node: SimNode): void {
+  private revive(node: SimNode<App>): void {
     this.later(this.lasting(), () => {
       node.disk.logDevice.resume()
       node.disk.stateDevice.resume()
@@ -106,16 +104,35 @@ export class Adversary {
     this.later(this.lasting(), () => this.cluster.heal())
   }
 
-  private acts(): Partial<Record<FaultClass, Act>> {
-    return { ...linkActs, ...nodeActs, ...otherActs }
+  private acts(): Partial<Record<FaultClass, () => void>> {
+    return {
+      isolate: () => this.isolate(),
+      partition: () => this.partition(),
+      oneWay: () => this.oneWay(),
+      partial: () => this.partial(),
+      flap: () => this.flap(),
+      clog: () => this.clog(),
+      pause: () => this.pause(),
+      crash: () => this.crash(),
+      crashAll: () => this.crashAll(),
+      close: () => this.close(),
+      slowDisk: () => this.slowDisk(),
+      hangDisk: () => this.hangDisk(),
+      failDisk: () => this.failDisk(),
+      fullDisk: () => this.fullDisk(),
+      clockJump: () => this.clockJump(),
+      transfer: () => this.transfer(),
+      join: () => this.join(),
+      forge: () => this.forge()
+    }
   }
 
-  isolate(): void {
+  private isolate(): void {
     this.cluster.isolate(this.anyNode().id)
     this.healLater()
   }
 
-  partition(): void {
+  private partition(): void {
     const ids = this.random.shuffle(this.cluster.ids)
     const cut = this.random.int(1, Math.max(1, ids.length - 1))
     this.cluster.partition(ids.slice(0, cut), ids.slice(cut))
@@ -123,7 +140,7 @@ export class Adversary {
   }
 
   /** Some links lose everything in one direction. */
-  oneWay(): void {
+  private oneWay(): void {
     const node = this.anyNode().id
     const isDeaf = this.random.chance(0.5)
     const others = this.cluster.ids.filter((id) => id !== node && this.random.chance(0.7))
@@ -133,7 +150,7 @@ export class Adversary {
   }
 
   /** Single links fail both ways, so that not everybody sees everybody. */
-  partial(): void {
+  private partial(): void {
     const ids = this.cluster.ids
     const pairs = ids.flatMap((a, i) => ids.slice(i + 1).map((b) => [a, b] as const)).filter(() => this.random.chance(0.4))
     this.note(`no link ${pairs.map(([a, b]) => `${a}-${b}`).join(" ")}`)
@@ -142,7 +159,7 @@ export class Adversary {
   }
 
   /** A link comes and goes. */
-  flap(): void {
+  private flap(): void {
     const [a, b] = this.random.shuffle(this.cluster.ids)
     if (a === undefined || b === undefined) return
     const { network } = this.cluster
@@ -158,7 +175,7 @@ export class Adversary {
     toggle(this.random.int(2, 12), false)
   }
 
-  clog(): void {
+  private clog(): void {
     const ms = this.lasting()
     for (const from of this.cluster.ids) {
       for (const to of this.cluster.ids) if (from !== to && this.random.chance(0.3)) this.cluster.network.clog(from, to, ms)
@@ -166,20 +183,20 @@ export class Adversary {
     this.note(`some links are clogged for ${ms.toFixed(0)} ms`)
   }
 
-  pause(): void {
+  private pause(): void {
     const node = this.anyNode()
     node.pause()
     this.later(this.random.between(0.5, 10) * this.plan.electionTimeoutMs, () => node.resume())
   }
 
-  crash(): void {
+  private crash(): void {
     const node = this.anyNode()
     node.crash()
     this.revive(node)
   }
 
   /** Power fails everywhere, or on a majority. */
-  crashAll(): void {
+  private crashAll(): void {
     const part = this.random.chance(0.5) ? 1 : 0.6
     for (const node of this.cluster.nodes.values()) {
       if (!this.random.chance(part)) continue
@@ -188,21 +205,21 @@ export class Adversary {
     }
   }
 
-  close(): void {
+  private close(): void {
     const node = this.anyNode()
     node.close()
     this.revive(node)
     this.later(this.lasting() + 2 * this.plan.electionTimeoutMs, () => node.start())
   }
 
-  slowDisk(): void {
+  private slowDisk(): void {
     const { logDevice } = this.anyNode().disk
     const before = logDevice.faults.meanDelayMs
     logDevice.faults.meanDelayMs = this.random.between(0.1, 1.5) * this.plan.electionTimeoutMs
     this.later(this.lasting(), () => void (logDevice.faults.meanDelayMs = before))
   }
 
-  hangDisk(): void {
+  private hangDisk(): void {
     const node = this.anyNode()
     const device = this.random.chance(0.7) ? node.disk.logDevice : node.disk.stateDevice
     device.hang()
@@ -216,27 +233,27 @@ export class Adversary {
     this.reviveWhenStopped(node)
   }
 
-  failDisk(): void {
+  private failDisk(): void {
     const node = this.anyNode()
     const device = this.random.chance(0.7) ? node.disk.logDevice : node.disk.stateDevice
     device.faults.failNext = 1
     this.reviveWhenStopped(node)
   }
 
-  fullDisk(): void {
+  private fullDisk(): void {
     const node = this.anyNode()
     node.disk.spaceLeft = -1
     this.note(`the disk of ${node.id} is full`)
     this.later(this.lasting() * 2, () => void (node.disk.spaceLeft = 1_000_000))
   }
 
-  clockJump(): void {
+  private clockJump(): void {
     const node = this.anyNode()
     node.host?.jumpWallClock(this.random.between(-3_600_000, 3_600_000))
     this.note(`the wall clock of ${node.id} jumps`)
   }
 
-  transfer(): void {
+  private transfer(): void {
     const leader = this.cluster.leader()
     if (leader === null) return
     const to = this.random.chance(0.5) ? undefined : this.random.pick(this.cluster.ids)
@@ -245,7 +262,7 @@ export class Adversary {
     this.anyNode().fork(Effect.ignore(ask))
   }
 
-  join(): void {
+  private join(): void {
     if (this.joined >= maxJoins) return
     const id = `n${this.plan.nodes + ++this.joined}`
     this.note(`${id} asks to join`)
@@ -256,7 +273,7 @@ export class Adversary {
   }
 
   /** Somebody who may not says something that would matter. */
-  forge(): void {
+  private forge(): void {
     const target = this.anyNode()
     const { identity } = target.disk
     if (!target.isRunning || identity?.clusterId == null || !this.cluster.isMember(target.id)) return
@@ -292,7 +309,7 @@ export class Adversary {
   }
 
   /** Restarts a node that ends itself, as somebody who watches it would. */
-  private reviveWhenStopped(node: SimNode, tries = 20): void {
+  private reviveWhenStopped(node: SimNode<App>, tries = 20): void {
     this.later(this.lasting(), () => {
       if (!node.isRunning) {
         node.disk.logDevice.resume()
@@ -301,31 +318,4 @@ export class Adversary {
       } else if (tries > 0) this.reviveWhenStopped(node, tries - 1)
     })
   }
-}
-
-const linkActs: Partial<Record<FaultClass, Act>> = {
-  isolate: (adversary) => adversary.isolate(),
-  partition: (adversary) => adversary.partition(),
-  oneWay: (adversary) => adversary.oneWay(),
-  partial: (adversary) => adversary.partial(),
-  flap: (adversary) => adversary.flap(),
-  clog: (adversary) => adversary.clog()
-}
-
-const nodeActs: Partial<Record<FaultClass, Act>> = {
-  pause: (adversary) => adversary.pause(),
-  crash: (adversary) => adversary.crash(),
-  crashAll: (adversary) => adversary.crashAll(),
-  close: (adversary) => adversary.close(),
-  slowDisk: (adversary) => adversary.slowDisk(),
-  hangDisk: (adversary) => adversary.hangDisk(),
-  failDisk: (adversary) => adversary.failDisk(),
-  fullDisk: (adversary) => adversary.fullDisk()
-}
-
-const otherActs: Partial<Record<FaultClass, Act>> = {
-  clockJump: (adversary) => adversary.clockJump(),
-  transfer: (adversary) => adversary.transfer(),
-  join: (adversary) => adversary.join(),
-  forge: (adversary) => adversary.forge()
 }

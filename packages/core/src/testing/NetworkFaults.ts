@@ -47,7 +47,7 @@ export interface Packet {
 }
 
 /** What a test's filter decides about a packet when it is sent; a held one waits for `release`. */
-export type Verdict = "deliver" | "drop" | "hold"
+export type PacketFate = "deliver" | "drop" | "hold"
 
 /** How often each fault has happened. */
 export interface NetworkCounts {

@@ -8,7 +8,7 @@ import { decodeMessage, encodeMessage } from "../domain/PeerCodec.ts"
 import { type Envelope, laneOf, type PeerMessage } from "../domain/PeerMessage.ts"
 import type { DurableClaim, Transport } from "../Transport.ts"
 import { messageText } from "./MessageText.ts"
-import { calmNetwork, type NetworkCounts, type NetworkFaults, noCounts, type Packet, type Verdict } from "./NetworkFaults.ts"
+import { calmNetwork, type NetworkCounts, type NetworkFaults, noCounts, type Packet, type PacketFate } from "./NetworkFaults.ts"
 import type { Prng } from "./Prng.ts"
 import { type Endpoint, openEndpoint, publicKeyOf, type Speaker } from "./SimEndpoint.ts"
 import type { SimHost } from "./SimHost.ts"
@@ -33,7 +33,7 @@ export class SimNetwork {
   readonly faults: NetworkFaults = calmNetwork()
   readonly counts: NetworkCounts = noCounts()
   /** Decides about each packet as it is sent; null lets everything pass to the drawn faults. */
-  filter: ((packet: Packet) => Verdict) | null = null
+  filter: ((packet: Packet) => PacketFate) | null = null
   /** What the filter has held back, in order. */
   held: Array<Packet> = []
   private readonly observer: SendObserver | null

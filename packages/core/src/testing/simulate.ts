@@ -1,0 +1,144 @@
+/**
+ * Property tests of a service of your own against partitions, pauses and crashes:
+ *
+ * ```ts
+ * simulate({
+ *   seeds: 50,
+ *   nodes: 3,
+ *   service: TicketShop.layer,
+ *   clients: (shop, client) => shop.buy(`customer ${client}`),
+ *   verify: (shop) => Effect.map(shop.sold, (sold) => assert.isAtMost(sold, 100))
+ * })
+ * ```
+ *
+ * Each seed is a cluster of production nodes in a world of its own. The service runs on every node over that node's
+ * `DistKv`. Clients call it again and again while faults come and go; then all faults end, the cluster recovers, and
+ * `verify` runs on every node. What fails, fails with the seed that shows it, and `only` runs that seed again.
+ */
+import { Cause, Context, Effect, Exit, type Layer } from "effect"
+import type { DistKv } from "../DistKv.ts"
+import type { SettingsInput } from "../DistKvSettings.ts"
+import { Adversary } from "./Adversary.ts"
+import { calmNetwork } from "./NetworkFaults.ts"
+import { makePrng } from "./Prng.ts"
+import { SimCluster } from "./SimCluster.ts"
+import { drawPlan, type FaultClass, faultClasses, type SimPlan } from "./SimPlan.ts"
+import { SimulationFailed } from "./SimulationFailed.ts"
+
+export interface SimulateOptions<Id, Service> {
+  /** How many seeds; default 20. */
+  readonly seeds?: number | undefined
+  /** Run this seed only, to look at a failure. */
+  readonly only?: number | undefined
+  /** Default 3. */
+  readonly nodes?: number | undefined
+  /** Which faults may happen; each in about half of the seeds. Default: those below. */
+  readonly faults?: ReadonlyArray<FaultClass> | undefined
+  /** Simulated milliseconds of faults; default 10,000. */
+  readonly faultMs?: number | undefined
+  readonly settings?: SettingsInput | undefined
+  /** The key of the service under test. */
+  readonly tag: Context.Key<Id, Service>
+  /** The service under test; it is built on every node. */
+  readonly service: Layer.Layer<Id, unknown, DistKv>
+  /** What a client does, again and again; its errors are its own affair. `client` tells clients apart. */
+  readonly client: (service: Service, client: string) => Effect.Effect<unknown, unknown>
+  /** Clients on each node; default 2. */
+  readonly clientsPerNode?: number | undefined
+  /** What must hold on every node once all faults have ended and the clients rest. */
+  readonly verify: (service: Service, node: string) => Effect.Effect<unknown, unknown>
+}
+
+/** Faults that a service notices: of the network, and of the processes. */
+export const commonFaults: ReadonlyArray<FaultClass> = [
+  "drop",
+  "delay",
+  "duplicate",
+  "reorder",
+  "isolate",
+  "partition",
+  "oneWay",
+  "partial",
+  "pause",
+  "crash",
+  "crashAll",
+  "transfer",
+  "fuzz"
+]
+
+/** Runs the property over its seeds; throws at the first that fails. */
+export const simulate = <Id, Service>(options: SimulateOptions<Id, Service>): void => {
+  const seeds = options.only === undefined
+    ? Array.from({ length: options.seeds ?? 20 }, (_, i) => i + 1)
+    : [options.only]
+  for (const seed of seeds) simulateSeed(options, seed)
+}
+
+const simulateSeed = <Id, Service>(options: SimulateOptions<Id, Service>, seed: number): void => {
+  const faults = options.faults ?? commonFaults
+  const plan = drawPlan(seed, {
+    nodes: options.nodes ?? 3,
+    faultMs: options.faultMs ?? 10_000,
+    off: faultClasses.filter((name) => !faults.includes(name))
+  })
+  const cluster = SimCluster.make<Id>({
+    seed,
+    nodes: plan.nodes,
+    app: options.service,
+    settings: { electionTimeout: plan.electionTimeoutMs, heartbeat: plan.electionTimeoutMs / 5, ...options.settings },
+    fuzz: plan.fuzz,
+    replay: `simulate({ only: ${seed}, … })`
+  })
+  const load = { isOn: true }
+  attendClients(cluster, options, load)
+  cluster.start()
+  const adversary = new Adversary(cluster, plan, () => {})
+  adversary.begin()
+  cluster.run(plan.faultMs)
+  adversary.end()
+  recover(cluster, plan)
+  load.isOn = false
+  cluster.run(5000)
+  for (const id of cluster.ids) verifyNode(cluster, options, id)
+}
+
+/** Clients begin with each run of a node, and end with it. */
+const attendClients = <Id, Service>(
+  cluster: SimCluster<Id>,
+  options: SimulateOptions<Id, Service>,
+  load: { readonly isOn: boolean }
+): void => {
+  for (const node of cluster.nodes.values()) {
+    node.onUp = (up) => {
+      const random = makePrng(cluster.world.seed).fork(`clients ${up.id} ${up.runs}`)
+      for (let i = 1; i <= (options.clientsPerNode ?? 2); i++) {
+        const client = `${up.id}.${up.runs}.${i}`
+        const once = Effect.suspend(() => {
+          if (!load.isOn || up.services === null) return Effect.sleep(20)
+          const service = Context.get(up.services as Context.Context<Id>, options.tag)
+          return Effect.andThen(Effect.exit(options.client(service, client)), Effect.sleep(random.exponential(20)))
+        })
+        up.fork(Effect.forever(once))
+      }
+    }
+  }
+}
+
+const recover = <Id>(cluster: SimCluster<Id>, plan: SimPlan): void => {
+  Object.assign(cluster.network.faults, calmNetwork())
+  cluster.mend()
+  cluster.until("a leader after all faults", () => cluster.leaderServes(), 20 * plan.electionTimeoutMs)
+}
+
+const verifyNode = <Id, Service>(
+  cluster: SimCluster<Id>,
+  { tag, verify }: SimulateOptions<Id, Service>,
+  id: string
+): void => {
+  const exit = cluster.exit(id, Effect.flatMap(tag, (service) => verify(service, id)))
+  if (Exit.isSuccess(exit)) return
+  const message = `does not hold on ${id}: ${Cause.pretty(exit.cause)}`
+  cluster.world.violate("verify", message)
+  const violation = { invariant: "verify", message, at: cluster.now }
+  throw new SimulationFailed(violation, cluster.timeline(), `simulate({ only: ${cluster.world.seed}, … })`)
+}

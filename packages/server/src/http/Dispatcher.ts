@@ -69,6 +69,7 @@ const dispatch = (
       : refuse(new NotFound({ message: `no such route: ${method} /v1/kv/{key}` }))
   }
   if (path === "/key" || path.startsWith("/key/")) {
+    if (isConditional(request)) return refuse(unconditional)
     return KeyRoutes.isKeyMethod(method)
       ? KeyRoutes.serve(serving, request, response, method, path.slice(4), query, expectsContinue)
       : refuse(new NotFound({ message: `no such route: ${method} /key` }))
@@ -78,6 +79,7 @@ const dispatch = (
   if (path === "/v1/kv" && parsed.success.has("key") && EntryRoutes.isEntryMethod(method)) {
     return EntryRoutes.serveQuery(serving, request, response, method, parsed.success, expectsContinue)
   }
+  if (isConditional(request)) return refuse(unconditional)
   if (parsed.success.size > 0 && plainPaths.has(path)) {
     return refuse(new InvalidRequest({ message: `${path} has no parameters` }))
   }
@@ -94,6 +96,14 @@ const dispatch = (
   if (expectsContinue) response.writeContinue()
   route(serving, routed, request, response, target)
 }
+
+const unconditional = new InvalidRequest({
+  message: "If-Match and If-None-Match are for single entries under /v1/kv"
+})
+
+/** A precondition that is not evaluated must not be ignored either. */
+const isConditional = (request: IncomingMessage): boolean =>
+  request.headers["if-match"] !== undefined || request.headers["if-none-match"] !== undefined
 
 const route = (
   serving: Serving,

@@ -128,7 +128,12 @@ describe("conditional writes", () => {
           ["PUT /v1/kv/k", ['If-Match: "1"', 'If-Match: "2"']],
           ["PUT /v1/kv/k", ["Content-Range: bytes 0-1/2"]],
           ["DELETE /v1/kv/k", ["If-None-Match: *"]],
-          ["GET /v1/kv/k", ['If-Match: "1"']]
+          ["GET /v1/kv/k", ['If-Match: "1"']],
+          ["DELETE /v1/kv?all=true", ['If-Match: "1"']],
+          ["DELETE /v1/kv?prefix=a", ["If-None-Match: *"]],
+          ["GET /v1/kv", ['If-None-Match: "1"']],
+          ["DELETE /key/k", ['If-Match: "1"']],
+          ["POST /v1/cluster/transfer", ["If-Match: *"]]
         ]
         for (const [line, headers] of contradictions) {
           assertProblem(yield* ask(line, headers), 400, "InvalidRequest")

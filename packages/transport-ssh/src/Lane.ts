@@ -9,8 +9,6 @@ import { maxHelloBytes } from "./SshWire.ts"
 export interface LaneEvents {
   /** A whole frame; answers whether to go on reading. */
   readonly frame: (kind: number, body: Uint8Array) => boolean
-  /** Bytes arrived, whatever they are. */
-  readonly bytes: (count: number) => void
   /** The lane ended or broke the rules; the connection is to end with it. */
   readonly broken: (reason: string, malformed: boolean) => void
 }
@@ -18,8 +16,6 @@ export interface LaneEvents {
 export class Lane {
   /** Whether the peer's first hello on this lane was accepted. */
   greeted = false
-  /** Whether something was written since this was last set to false. */
-  wrote = false
   readonly reader: FrameReader
   private channel: Duplex | null = null
   private readonly events: LaneEvents
@@ -44,7 +40,6 @@ export class Lane {
   attach(channel: Duplex): void {
     this.channel = channel
     channel.on("data", (chunk: Buffer) => {
-      this.events.bytes(chunk.length)
       const flaw = this.reader.push(chunk)
       if (flaw !== null) this.events.broken(flaw, true)
     })
@@ -71,7 +66,6 @@ export class Lane {
     const bytes = Buffer.concat(this.chunks, this.queued)
     this.chunks = []
     this.queued = 0
-    this.wrote = true
     this.blocked = !this.channel.write(bytes)
   }
 

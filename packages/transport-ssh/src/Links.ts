@@ -67,6 +67,7 @@ export class Links {
   private readonly desk = new CallDesk()
   private readonly refusals = new Map<string, string>()
   private tickedAt = performance.now()
+  private pinging = false
   private closing = false
 
   constructor(
@@ -196,23 +197,24 @@ export class Links {
     }
   }
 
-  /** Once per heartbeat: pings, silence, time limits, new session keys. */
+  /** Twice per heartbeat: pings, silence, time limits, new session keys. */
   tick(): void {
     const now = performance.now()
     const { electionTimeoutMs, heartbeatMs, loginGraceMs, rekeyAfterMs, rekeyBytes } = this.settings
-    // After a pause of this process its peers' words may still wait in the sockets: they are read before anyone is
-    // called silent.
-    const paused = now - this.tickedAt > 2 * heartbeatMs
+    // When this process stalls, its peers' words wait in the sockets meanwhile: a late tick counts hardly more than one
+    // in time, so that silence means that a peer missed several heartbeats while this process was there to hear them.
+    const elapsed = Math.min(now - this.tickedAt, heartbeatMs * 0.75)
     this.tickedAt = now
+    this.pinging = !this.pinging
     for (const connection of [...this.connections]) {
       const age = now - connection.startedAt
       if (!connection.established && age > loginGraceMs) connection.destroy("it did not say who it is in time")
       else if (connection.purpose === "call" && age > callConnectionMs) connection.close("the call took too long")
       else if (connection.purpose === "link" && connection.established) {
-        if (!paused && now - connection.heardAt > electionTimeoutMs - heartbeatMs) {
+        if (connection.quietFor(elapsed) > electionTimeoutMs - heartbeatMs / 2) {
           this.counters.silentPeers++
           connection.destroy("nothing was heard of it for an election time-out")
-        } else connection.ping()
+        } else if (this.pinging) connection.ping()
       }
       connection.rekeyIfDue(rekeyAfterMs, rekeyBytes)
     }

@@ -49,8 +49,6 @@ export class PeerConnection {
   /** Whether this side dialled. */
   readonly dialled: boolean
   readonly startedAt = performance.now()
-  /** When anything last arrived, on the monotonic clock in milliseconds. */
-  heardAt = performance.now()
   /** Whether both sides have said who they are on every lane that the connection needs. */
   established = false
   closed = false
@@ -62,6 +60,8 @@ export class PeerConnection {
   private readonly end: SshEnd
   private readonly events: ConnectionEvents
   private readonly lanes: Readonly<Record<LaneName, Lane>>
+  private quietMs = 0
+  private heardBytes = 0
   private rekeyedAt = performance.now()
   private rekeyedBytes = 0
   private rekeying = false
@@ -126,14 +126,20 @@ export class PeerConnection {
     this.flush()
   }
 
-  /** Lets the peer hear something if it would not otherwise. */
+  /** Lets the peer hear something, unless so much waits to be written that it hears of us anyway. */
   ping(): void {
-    const { raft } = this.lanes
-    if (!raft.wrote && raft.buffered === 0) {
-      raft.push(frameKind.ping, new Uint8Array(0))
-      this.flush()
-    }
-    raft.wrote = false
+    if (this.lanes.raft.buffered > 0) return
+    this.lanes.raft.push(frameKind.ping, new Uint8Array(0))
+    this.flush()
+  }
+
+  /** How long nothing has arrived, in milliseconds, when `elapsed` have passed since this was last asked. */
+  quietFor(elapsed: number): number {
+    // Any bytes are a sign of life, also those of SSH itself: nobody else can make them.
+    const { bytesRead } = this.end.socket
+    this.quietMs = bytesRead === this.heardBytes ? this.quietMs + elapsed : 0
+    this.heardBytes = bytesRead
+    return this.quietMs
   }
 
   /** Judges the peer anew; ends the connection where the answer does not suffice for it any more. */
@@ -195,7 +201,6 @@ export class PeerConnection {
         this.take(name, kind, body)
         return !this.closed
       },
-      bytes: () => (this.heardAt = performance.now()),
       broken: (reason, malformed) => {
         if (this.closed) return
         if (malformed) this.fault(reason)

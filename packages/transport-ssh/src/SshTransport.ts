@@ -166,7 +166,7 @@ const openTransport = Effect.fnUntraced(function*(
   const port = yield* acceptor.listen(wish)
   parts.open.add(entry)
   yield* Effect.forkScoped(
-    Effect.forever(Effect.andThen(Effect.sleep(settings.heartbeatMs), Effect.sync(() => links.tick())))
+    Effect.forever(Effect.andThen(Effect.sleep(settings.heartbeatMs / 2), Effect.sync(() => links.tick())))
   )
   const wanted: HostPort = settings.advertise ?? { host: settings.host, port }
   return {
@@ -201,10 +201,20 @@ const openTransport = Effect.fnUntraced(function*(
 const reach = (parts: Parts, links: Links, id: NodeId, done: (reached: boolean) => void): () => void => {
   const member = findMember(links.membership, id)
   const target = member === undefined ? null : parseHostPort(member.address)
-  if (member === undefined || target === null) {
-    parts.log("warn", `the address ${member?.address ?? "of a member"} of ${id} is not of the form host:port`)
-    const timer = setTimeout(() => done(false), 0)
+  const failed = (reason: string) => {
+    links.unreached(id, reason)
+    done(false)
+  }
+  const failSoon = (reason: string) => {
+    const timer = setTimeout(() => failed(reason), 0)
     return () => clearTimeout(timer)
+  }
+  if (member === undefined || target === null) return failSoon("it has no address of the form host:port")
+  parts.trusted.refresh()
+  if (!parts.trusted.has(member.publicKey)) {
+    return failSoon(
+      `its key is not in ${parts.trusted.path} of this node; this line belongs there: ${member.publicKey}`
+    )
   }
   return dial({
     target,
@@ -223,10 +233,7 @@ const reach = (parts: Parts, links: Links, id: NodeId, done: (reached: boolean) 
       done(true)
       links.adopt(connection)
     },
-    failed: (reason) => {
-      links.unreached(id, reason)
-      done(false)
-    }
+    failed
   })
 }
 

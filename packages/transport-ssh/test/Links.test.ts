@@ -1,25 +1,16 @@
 import type { Address, ClusterId } from "@distkv/core"
+import { TransportStation } from "@distkv/core/testing"
 import { SshTransport, type SshTransportOptions } from "@distkv/transport-ssh"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import {
-  append,
-  clusterA,
-  connect,
-  identityOf,
-  memberOf,
-  membershipOf,
-  say,
-  start,
-  type Station,
-  until,
-  vote
-} from "../../core/src/testing/laws/TransportStation.ts"
 import { temporaryDirectory } from "./support/keys.ts"
 import { makeAlone, makePair, type SshNode } from "./support/nodes.ts"
 import { makeWire, portOf } from "./support/raw.ts"
+
+const { append, clusterA, connect, identityOf, memberOf, membershipOf, say, start, until, vote } = TransportStation
+type Station = TransportStation.Station
 
 type Options = Omit<SshTransportOptions, "dataDir">
 
@@ -113,8 +104,10 @@ describe("links", () => {
 
   it.live("idle links stay, held by their own pings", () =>
     Effect.gen(function*() {
-      const { far, near, one, other } = yield* makeWired()
-      yield* Effect.sleep(1200)
+      const { far, near, one, other, wires } = yield* makeWired()
+      const pings = () => wires.reduce((sum, wire) => sum + wire.chunks(), 0)
+      const before = pings()
+      yield* until("each side pinged for several time-outs", () => pings() - before >= 40)
       assert.isTrue(connected(one) && connected(other))
       assert.strictEqual(near.ssh.stats().silentPeers + far.ssh.stats().silentPeers, 0)
       assert.isAtMost(near.ssh.stats().accepted + far.ssh.stats().accepted, 2)

@@ -1,25 +1,11 @@
 import { type Address, encodeMessage, type Membership } from "@distkv/core"
+import { TransportStation } from "@distkv/core/testing"
 import { Keys } from "@distkv/transport-ssh"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import ssh2 from "ssh2"
-import {
-  append,
-  clusterA,
-  clusterB,
-  connect,
-  identityOf,
-  joinOf,
-  memberOf,
-  membershipOf,
-  say,
-  start,
-  type Station,
-  until,
-  vote
-} from "../../core/src/testing/laws/TransportStation.ts"
 import { encodeHello } from "../src/Hello.ts"
 import { algorithms, frameKind, maxFrameBytes } from "../src/SshWire.ts"
 import { makeRsaPem, temporaryDirectory } from "./support/keys.ts"
@@ -36,6 +22,10 @@ import {
   settled,
   type TestKey
 } from "./support/raw.ts"
+
+const { append, clusterA, clusterB, connect, identityOf, joinOf, memberOf, membershipOf, say, start, until, vote } =
+  TransportStation
+type Station = TransportStation.Station
 
 const connected = (station: Station) => station.open.links().every((link) => link.connected)
 

@@ -1,6 +1,6 @@
+import { type TransportHarness, transportLaws } from "@distkv/core/testing"
 import { describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type TransportHarness, transportLaws } from "../../core/src/testing/laws/TransportLaws.ts"
 import { makeNodes } from "./support/nodes.ts"
 
 const harness: TransportHarness = {

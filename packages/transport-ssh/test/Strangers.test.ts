@@ -1,3 +1,4 @@
+import { TransportStation } from "@distkv/core/testing"
 import { Keys } from "@distkv/transport-ssh"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -5,10 +6,12 @@ import { spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as path from "node:path"
 import ssh2, { type ConnectConfig, type IdentityCallback, type ParsedKey, type SignCallback } from "ssh2"
-import { clusterA, identityOf, start, type Station } from "../../core/src/testing/laws/TransportStation.ts"
 import { makeRsaPem, temporaryDirectory } from "./support/keys.ts"
 import { makeAlone, type SshNode } from "./support/nodes.ts"
 import { enter, keyFrom, knock, makeKey, openChannel, plainSocket, portOf, settled } from "./support/raw.ts"
+
+const { clusterA, identityOf, start } = TransportStation
+type Station = TransportStation.Station
 
 /** A node that trusts one key beside its own, and is not disturbed by strangers on loopback. */
 const makeDoor = Effect.fnUntraced(function*(options: Parameters<typeof makeAlone>[0] = {}) {
@@ -301,32 +304,30 @@ const openSsh = (port: number, identity: string, ...args: ReadonlyArray<string>)
     return Effect.sync(() => child.kill())
   })
 
-if (hasSsh) {
-  describe("OpenSSH's own client", () => {
-    it.live(
-      "is refused with a stranger's key, and gets the control lane and nothing else with a trusted one",
-      () =>
-        Effect.gen(function*() {
-          const door = yield* makeDoor()
-          const dir = yield* temporaryDirectory
-          const { key } = yield* Keys.init(dir)
-          const identity = path.join(dir, "id_ed25519")
-          const refused = yield* openSsh(door.port, identity, "-s", "raft@127.0.0.1", "distkv-control")
-          assert.strictEqual(refused.status, 255)
-          assert.include(refused.stderr, "Permission denied")
-          yield* Keys.authorize(door.node.dir, key.line)
-          const control = yield* openSsh(door.port, identity, "-s", "raft@127.0.0.1", "distkv-control")
-          assert.include(control.stdout.toString("latin1"), "dkv\0", control.stderr)
-          for (const args of [["raft@127.0.0.1", "id"], ["-T", "raft@127.0.0.1"], ["-s", "raft@127.0.0.1", "sftp"]]) {
-            const { status, stdout } = yield* openSsh(door.port, identity, ...args)
-            assert.notStrictEqual(status, 0, args.join(" "))
-            assert.strictEqual(stdout.length, 0)
-          }
-          const forward = yield* openSsh(door.port, identity, "-W", "127.0.0.1:22", "raft@127.0.0.1")
-          assert.notStrictEqual(forward.status, 0)
-          yield* isUnharmed(door)
-        }),
-      30_000
-    )
-  })
-}
+describe("OpenSSH's own client", () => {
+  it.live.skipIf(!hasSsh)(
+    "is refused with a stranger's key, and gets the control lane and nothing else with a trusted one",
+    () =>
+      Effect.gen(function*() {
+        const door = yield* makeDoor()
+        const dir = yield* temporaryDirectory
+        const { key } = yield* Keys.init(dir)
+        const identity = path.join(dir, "id_ed25519")
+        const refused = yield* openSsh(door.port, identity, "-s", "raft@127.0.0.1", "distkv-control")
+        assert.strictEqual(refused.status, 255)
+        assert.include(refused.stderr, "Permission denied")
+        yield* Keys.authorize(door.node.dir, key.line)
+        const control = yield* openSsh(door.port, identity, "-s", "raft@127.0.0.1", "distkv-control")
+        assert.include(control.stdout.toString("latin1"), "dkv\0", control.stderr)
+        for (const args of [["raft@127.0.0.1", "id"], ["-T", "raft@127.0.0.1"], ["-s", "raft@127.0.0.1", "sftp"]]) {
+          const { status, stdout } = yield* openSsh(door.port, identity, ...args)
+          assert.notStrictEqual(status, 0, args.join(" "))
+          assert.strictEqual(stdout.length, 0)
+        }
+        const forward = yield* openSsh(door.port, identity, "-W", "127.0.0.1:22", "raft@127.0.0.1")
+        assert.notStrictEqual(forward.status, 0)
+        yield* isUnharmed(door)
+      }),
+    30_000
+  )
+})

@@ -98,7 +98,7 @@ export const helloOf = (name: string, changes: Partial<Hello> = {}): Hello => ({
   features: 0n,
   run: randomBytes(8).toString("hex"),
   nodeId: name as Hello["nodeId"],
-  incarnation: Buffer.from(name).toString("hex").padStart(32, "0") as Hello["incarnation"],
+  incarnation: Buffer.from(name).toString("hex").padStart(32, "0").slice(-32) as Hello["incarnation"],
   clusterId: null,
   ...changes
 })
@@ -195,3 +195,12 @@ export const listenOn = (server: Server): Effect.Effect<number> =>
       resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
     })
   })
+
+/** Numbers from 0 to `below` - 1 that look random and are the same in every run. */
+export const draws = (seed: number) => {
+  let state = seed >>> 0
+  return (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}

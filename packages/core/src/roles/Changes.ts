@@ -146,7 +146,9 @@ export class Changes {
     const request = this.underWay?.request ?? null
     if (request === null || request.deadline > this.node.now) return
     this.underWay!.request = null
-    const error = new OutcomeUnknown({ message: "the change was not committed within the deadline; look at the members" })
+    const error = new OutcomeUnknown({
+      message: "the change was not committed within the deadline; look at the members"
+    })
     request.done({ _tag: "Failed", error })
   }
 

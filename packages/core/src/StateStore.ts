@@ -35,8 +35,8 @@ export interface StateMeta {
 
 /**
  * What an event says of the entry that it replaced: all but the value, so that a range delete weighs as much as its
- * keys and not as much as everything that it removes. The value is in the event of this key at `modRevision`, as long as
- * the history holds that; when it was cut, the value is gone.
+ * keys and not as much as everything that it removes. The value is in the event of this key at `modRevision`, as long
+ * as the history holds that; when it was cut, the value is gone.
  */
 export type PreviousEntry = Pick<Entry, "createRevision" | "modRevision" | "version" | "leaseId">
 

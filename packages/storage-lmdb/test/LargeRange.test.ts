@@ -1,10 +1,10 @@
 import type { Checkpoint, Key, LogIndex, Revision, StateStore, Term } from "@distkv/core"
 import { entryOf } from "@distkv/core"
+import { StateMachine } from "@distkv/core/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { open } from "lmdb"
 import { join } from "node:path"
-import { StateMachine } from "../../core/src/state/StateMachine.ts"
 import { flipRow } from "./damage.ts"
 import { aCheckpoint, openDirectory, someIdentity, temporaryDirectory } from "./directories.ts"
 

@@ -152,7 +152,9 @@ export class Adversary<App = never> {
   /** Single links fail both ways, so that not everybody sees everybody. */
   private partial(): void {
     const ids = this.cluster.ids
-    const pairs = ids.flatMap((a, i) => ids.slice(i + 1).map((b) => [a, b] as const)).filter(() => this.random.chance(0.4))
+    const pairs = ids.flatMap((a, i) => ids.slice(i + 1).map((b) => [a, b] as const)).filter(() =>
+      this.random.chance(0.4)
+    )
     this.note(`no link ${pairs.map(([a, b]) => `${a}-${b}`).join(" ")}`)
     for (const [a, b] of pairs) this.cluster.partition([a], [b])
     this.healLater()
@@ -178,7 +180,9 @@ export class Adversary<App = never> {
   private clog(): void {
     const ms = this.lasting()
     for (const from of this.cluster.ids) {
-      for (const to of this.cluster.ids) if (from !== to && this.random.chance(0.3)) this.cluster.network.clog(from, to, ms)
+      for (const to of this.cluster.ids) {
+        if (from !== to && this.random.chance(0.3)) this.cluster.network.clog(from, to, ms)
+      }
     }
     this.note(`some links are clogged for ${ms.toFixed(0)} ms`)
   }
@@ -283,15 +287,35 @@ export class Adversary<App = never> {
     const own = this.cluster.node(other).disk.identity
     const liars: ReadonlyArray<Omit<Envelope, "message">> = [
       // Of another cluster, with a name that nobody knows.
-      { from: stranger, incarnation: foreign as Incarnation, publicKey: publicKeyOf(stranger), clusterId: foreign as ClusterId },
+      {
+        from: stranger,
+        incarnation: foreign as Incarnation,
+        publicKey: publicKeyOf(stranger),
+        clusterId: foreign as ClusterId
+      },
       // The same without a cluster.
       { from: stranger, incarnation: foreign as Incarnation, publicKey: publicKeyOf(stranger), clusterId: null },
       // A member's name with a key that is not its own.
-      { from: other, incarnation: own?.incarnation ?? (foreign as Incarnation), publicKey: "ssh-sim other" as PublicKey, clusterId: identity.clusterId },
+      {
+        from: other,
+        incarnation: own?.incarnation ?? (foreign as Incarnation),
+        publicKey: "ssh-sim other" as PublicKey,
+        clusterId: identity.clusterId
+      },
       // A member's name and key in a directory that is not its own.
-      { from: other, incarnation: foreign as Incarnation, publicKey: publicKeyOf(other), clusterId: identity.clusterId },
+      {
+        from: other,
+        incarnation: foreign as Incarnation,
+        publicKey: publicKeyOf(other),
+        clusterId: identity.clusterId
+      },
       // A member that says it belongs to another cluster.
-      { from: other, incarnation: own?.incarnation ?? (foreign as Incarnation), publicKey: publicKeyOf(other), clusterId: foreign as ClusterId }
+      {
+        from: other,
+        incarnation: own?.incarnation ?? (foreign as Incarnation),
+        publicKey: publicKeyOf(other),
+        clusterId: foreign as ClusterId
+      }
     ]
     this.cluster.network.inject(target.id, { ...this.random.pick(liars), message: this.forgedMessage() })
   }

@@ -1,4 +1,6 @@
-/** A map of texts with `get`, `put` and `append`, absent keys being empty: the object of well-known recorded histories. */
+/**
+ * A map of texts with `get`, `put` and `append`, absent keys being empty: the object of well-known recorded histories.
+ */
 import type { Model, Operation } from "./Linearizability.ts"
 
 export type AppendInput =

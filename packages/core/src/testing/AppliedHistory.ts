@@ -1,6 +1,6 @@
 /** What the committed log has done, once for the whole cluster: which command took which revision. */
-import { decodeCommand } from "../domain/CommandCodec.ts"
 import type { Command } from "../domain/Command.ts"
+import { decodeCommand } from "../domain/CommandCodec.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 
@@ -25,7 +25,7 @@ export class AppliedHistory {
     const command = decodeCommand(entry.record)
     this.commands.push({ index: entry.index, command, outcome })
     if (command._tag === "Put") this.noteValue(command.value, entry.index)
-    if (command._tag === "Txn") for (const put of command.puts) this.noteValue(put.value, entry.index)
+    if (command._tag === "Txn") { for (const put of command.puts) this.noteValue(put.value, entry.index) }
   }
 
   private noteValue(value: Uint8Array, index: number): void {

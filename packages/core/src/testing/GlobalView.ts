@@ -2,9 +2,10 @@
  * What an omniscient observer knows of a simulated cluster: each node's log in memory and on disk, who led which term,
  * what is committed, and what was applied. The invariants in `invariants/` are stated over it.
  */
+import { getU32 } from "../domain/Bytes.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
-import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import type { NodeId } from "../domain/Identity.ts"
+import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import { type Membership, voterIds } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { PeerMessage } from "../domain/PeerMessage.ts"
@@ -13,7 +14,6 @@ import type { Role } from "../domain/Role.ts"
 import type { HardState } from "../LogStore.ts"
 import type { NodeView } from "../state/Observer.ts"
 import type { DurableClaim } from "../Transport.ts"
-import { getU32 } from "../domain/Bytes.ts"
 import { AppliedHistory } from "./AppliedHistory.ts"
 import type { Invariant } from "./invariants/Invariant.ts"
 import { mix32 } from "./Prng.ts"
@@ -279,4 +279,3 @@ export class GlobalView {
     if (mark.voters !== null) node.configs.push(node.log.length)
   }
 }
-

@@ -7,7 +7,9 @@
  * history into independent parts (P-compositionality: a store is linearizable when each key is) makes the search short.
  */
 
-/** One operation. `returned` is Infinity where no answer came: it may take effect at any time after its call, or never. */
+/**
+ * One operation. `returned` is Infinity where no answer came: it may take effect at any time after its call, or never.
+ */
 export interface Operation<Input, Output> {
   readonly called: number
   readonly returned: number
@@ -19,7 +21,9 @@ export interface Operation<Input, Output> {
 /** A sequential object. States are immutable. */
 export interface Model<State, Input, Output> {
   readonly initial: State
-  /** The state after the operation; undefined when the object could not answer so. Without output any answer is right. */
+  /**
+   * The state after the operation; undefined when the object could not answer so. Without output any answer is right.
+   */
   readonly step: (state: State, input: Input, output: Output | undefined) => State | undefined
   /** Equal texts exactly for equal states. */
   readonly stateKey: (state: State) => string
@@ -181,9 +185,7 @@ class Search<State, Input, Output> {
     return {
       _tag: "Illegal",
       longest: this.longest.map((index) => this.operations[index]!),
-      stuck: this.operations.filter((operation, index) =>
-        !placed.has(index) && Number.isFinite(operation.returned)
-      )
+      stuck: this.operations.filter((operation, index) => !placed.has(index) && Number.isFinite(operation.returned))
     }
   }
 }
@@ -209,7 +211,11 @@ const buildEvents = <Input, Output>(operations: ReadonlyArray<Operation<Input, O
   const events: Array<{ readonly at: number; readonly isReturn: boolean; readonly event: Event }> = []
   operations.forEach((operation, index) => {
     const end: Event = { operation: index, match: null, previous: null, next: null }
-    events.push({ at: operation.called, isReturn: false, event: { operation: index, match: end, previous: null, next: null } })
+    events.push({
+      at: operation.called,
+      isReturn: false,
+      event: { operation: index, match: end, previous: null, next: null }
+    })
     events.push({ at: operation.returned, isReturn: true, event: end })
   })
   events.sort((a, b) => a.at === b.at ? Number(a.isReturn) - Number(b.isReturn) : a.at < b.at ? -1 : 1)

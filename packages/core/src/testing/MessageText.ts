@@ -28,7 +28,9 @@ export const messageText = (message: PeerMessage): string => {
     case "TimeoutNow":
       return `TimeoutNow t${message.term}`
     case "LinkReport":
-      return `LinkReport t${message.term} ${message.links.filter((link) => link.connected).map((link) => link.id).join(",")}`
+      return `LinkReport t${message.term} ${
+        message.links.filter((link) => link.connected).map((link) => link.id).join(",")
+      }`
     case "ForwardRequest":
       return `Forward #${message.id} t${message.leaderTerm} hops ${message.hops}`
     case "ForwardReply":

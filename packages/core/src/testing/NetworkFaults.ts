@@ -18,7 +18,9 @@ export interface NetworkFaults {
   /** A copy arrives again much later, across terms and restarts, within `replayMs`. */
   replayChance: number
   replayMs: number
-  /** Messages of one lane of a link overtake each other; without it they arrive in the order in which they were sent. */
+  /**
+   * Messages of one lane of a link overtake each other; without it they arrive in the order in which they were sent.
+   */
   reorders: boolean
 }
 

@@ -10,7 +10,6 @@ export interface StoredEntry extends ShownEntry {
   readonly version: number
 }
 
-
 export class SequentialStore {
   readonly entries = new Map<string, StoredEntry>()
   revision = 0

@@ -14,7 +14,7 @@
  * Every step checks Raft's invariants; each method that lets time pass throws `SimulationFailed`, with a timeline, as
  * soon as one is broken.
  */
-import { Cause, Effect, Exit, type Fiber } from "effect"
+import { Cause, type Effect, Exit, type Fiber } from "effect"
 import type { DistKv } from "../DistKv.ts"
 import type { SettingsInput } from "../DistKvSettings.ts"
 import { encodeCommand } from "../domain/CommandCodec.ts"
@@ -123,7 +123,10 @@ export class SimCluster<App = never> {
     const node = new SimNode<App>(parts, addressOf(id))
     node.onEnd = () => {
       if (node.condition !== "stopped" || disk.logDevice.isFaulty || disk.stateDevice.isFaulty) return
-      this.world.violate("end of a node", `${id} ends itself: ${node.failure === null ? "?" : Cause.pretty(node.failure)}`)
+      this.world.violate(
+        "end of a node",
+        `${id} ends itself: ${node.failure === null ? "?" : Cause.pretty(node.failure)}`
+      )
     }
     this.view.addNode(disk)
     this.nodes.set(id, node)
@@ -138,7 +141,8 @@ export class SimCluster<App = never> {
       const leader = this.leader()
       const record = leader === null ? null : this.view.node(leader)
       const config = record === null ? 0 : record.configs.at(-1) ?? 0
-      return record !== null && record.log[config - 1]?.voters?.length === voters && (record.last?.commit ?? 0) >= config &&
+      return record !== null && record.log[config - 1]?.voters?.length === voters &&
+        (record.last?.commit ?? 0) >= config &&
         record.log[(record.last?.commit ?? 0) - 1]?.term === record.last?.term
     }, limitMs)
   }
@@ -297,7 +301,11 @@ export class SimCluster<App = never> {
   }
 
   /** Puts a log of a test's own making on a node that is not running. */
-  prepare(id: string, hardState: { readonly term: number; readonly votedFor?: string }, entries: ReadonlyArray<LogEntry>) {
+  prepare(
+    id: string,
+    hardState: { readonly term: number; readonly votedFor?: string },
+    entries: ReadonlyArray<LogEntry>
+  ) {
     const { disk } = this.node(id)
     const { term, votedFor } = hardState
     disk.prepare(identityOf(id), { term: term as Term, votedFor: (votedFor ?? null) as NodeId | null }, entries)

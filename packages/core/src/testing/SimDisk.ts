@@ -5,17 +5,17 @@
  * it, as two environments do in production. Invariants and the simulated network look at it directly.
  */
 import { Effect } from "effect"
+import type { Context } from "effect"
+import { StorageFailed } from "../DistKvError.ts"
+import { decodeCommand } from "../domain/CommandCodec.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { Identity } from "../domain/Identity.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import { readRecord } from "../domain/RecordCodec.ts"
-import { decodeCommand } from "../domain/CommandCodec.ts"
-import { StorageFailed } from "../DistKvError.ts"
 import { type HardState, LogStore, type LogWrite, type RecoveredLog, type TermRun } from "../LogStore.ts"
 import type { StateStore } from "../StateStore.ts"
-import type { Context } from "effect"
 import { SimDevice } from "./SimDevice.ts"
 import type { SimHost } from "./SimHost.ts"
 import { SimState } from "./SimState.ts"
@@ -85,7 +85,9 @@ export class SimDisk {
   }
 
   /** Gives a process of `host` its two stores. */
-  attach(host: SimHost): { readonly log: LogStore["Service"]; readonly state: Context.Service.Shape<typeof StateStore> } {
+  attach(
+    host: SimHost
+  ): { readonly log: LogStore["Service"]; readonly state: Context.Service.Shape<typeof StateStore> } {
     this.logDevice.attach(host)
     this.stateDevice.attach(host)
     return { log: this.logStore(), state: this.state.store() }

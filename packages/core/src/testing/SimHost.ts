@@ -79,7 +79,9 @@ export class SimHost {
     return fiber
   }
 
-  /** Calls `action` after so many world milliseconds, unless this host is dead by then; held back while it is paused. */
+  /**
+   * Calls `action` after so many world milliseconds, unless this host is dead by then; held back while it is paused.
+   */
   after(ms: number, action: () => void): { cancel: () => void } {
     const timer = this.world.after(ms, () => this.timerFired(action))
     return { cancel: () => void (timer.fire = undefined) }

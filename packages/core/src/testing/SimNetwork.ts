@@ -8,7 +8,14 @@ import { decodeMessage, encodeMessage } from "../domain/PeerCodec.ts"
 import { type Envelope, laneOf, type PeerMessage } from "../domain/PeerMessage.ts"
 import type { DurableClaim, Transport } from "../Transport.ts"
 import { messageText } from "./MessageText.ts"
-import { calmNetwork, type NetworkCounts, type NetworkFaults, noCounts, type Packet, type PacketFate } from "./NetworkFaults.ts"
+import {
+  calmNetwork,
+  type NetworkCounts,
+  type NetworkFaults,
+  noCounts,
+  type Packet,
+  type PacketFate
+} from "./NetworkFaults.ts"
 import type { Prng } from "./Prng.ts"
 import { type Endpoint, openEndpoint, publicKeyOf, type Speaker } from "./SimEndpoint.ts"
 import type { SimHost } from "./SimHost.ts"
@@ -240,7 +247,11 @@ export class SimNetwork {
   }
 
   private note(packet: Packet, fate: string): void {
-    this.world.timeline.record(this.world.now, packet.from, () => `-> ${packet.to} ${fate}: ${messageText(packet.message)}`)
+    this.world.timeline.record(
+      this.world.now,
+      packet.from,
+      () => `-> ${packet.to} ${fate}: ${messageText(packet.message)}`
+    )
   }
 
   private link(from: string, to: string): LinkState {

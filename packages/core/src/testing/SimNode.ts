@@ -1,5 +1,5 @@
 /** One node of a simulated cluster through all its runs: its disk stays, its processes come and go. */
-import { Cause, Context, Effect, Exit, Fiber, Layer } from "effect"
+import { Cause, Context, Effect, Exit, type Fiber, Layer } from "effect"
 import { DistKv } from "../DistKv.ts"
 import { DistKvLayer } from "../DistKvLayer.ts"
 import type { SettingsInput } from "../DistKvSettings.ts"
@@ -87,7 +87,7 @@ export class SimNode<App = never> {
     this.runs++
     this.condition = "starting"
     this.failure = null
-    const host = world.host(`${this.id}`, clocks, `run ${this.runs}`)
+    const host = world.host(this.id, clocks, `run ${this.runs}`)
     world.timeline.record(world.now, this.id, `starts (run ${this.runs})`)
     const stores = disk.attach(host)
     view.started(this.id)
@@ -116,7 +116,7 @@ export class SimNode<App = never> {
       yield* Context.get(services, DistKv).stopped
     }))
     const begin = Effect.yieldNow.pipe(Effect.andThen(life))
-    const fiber = host.fork(Effect.provideService(begin, Observer, observer) as Effect.Effect<void, unknown>)
+    const fiber = host.fork(Effect.provideService(begin, Observer, observer))
     this.run = { host, fiber, services: null }
     fiber.addObserver((exit) => this.ended(host, exit))
     world.drain()

@@ -137,7 +137,9 @@ export class SimWorld {
     return exit
   }
 
-  /** Runs all tasks that can run at this instant. Called from within a task it does nothing: the loop goes on anyway. */
+  /**
+   * Runs all tasks that can run at this instant. Called from within a task it does nothing: the loop goes on anyway.
+   */
   drain(): void {
     if (this.draining) return
     this.draining = true
@@ -183,4 +185,3 @@ export class SimWorld {
     this.head = 0
   }
 }
-

@@ -6,7 +6,7 @@
 import type { AppliedCommand } from "./AppliedHistory.ts"
 import { textOf } from "./AppliedHistory.ts"
 import type { ShownEntry } from "./EntryModel.ts"
-import { type Call, callText, type CallOutput, resultText } from "./History.ts"
+import { type Call, type CallOutput, callText, resultText } from "./History.ts"
 import { SequentialStore } from "./SequentialStore.ts"
 
 /** Why the history cannot be; empty when it can. */

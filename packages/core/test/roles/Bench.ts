@@ -1,6 +1,6 @@
 /**
- * One node's roles on a bench: a fake transport that keeps what was sent, a fake disk that is done when the test says so,
- * and a clock that the test moves. Every message that claims something about the disk is held against the disk.
+ * One node's roles on a bench: a fake transport that keeps what was sent, a fake disk that is done when the test says
+ * so, and a clock that the test moves. Every message that claims something about the disk is held against the disk.
  */
 import { assert } from "@effect/vitest"
 import { defaultLimits } from "../../src/DistKvSettings.ts"

@@ -1,8 +1,8 @@
 /** The checker's verdicts on histories whose verdict is known, and against a search that tries every order. */
 import { assert, describe, it } from "@effect/vitest"
-import { makePrng } from "../../src/testing/Prng.ts"
-import { entryModel, type EntryInput, type EntryOutput } from "../../src/testing/EntryModel.ts"
+import { type EntryInput, entryModel, type EntryOutput } from "../../src/testing/EntryModel.ts"
 import { checkLinearizable, type Model, type Operation } from "../../src/testing/Linearizability.ts"
+import { makePrng } from "../../src/testing/Prng.ts"
 
 type Op = Operation<EntryInput, EntryOutput>
 

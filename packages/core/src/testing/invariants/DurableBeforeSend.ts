@@ -2,13 +2,13 @@
  * Nothing is promised that a crash could take back: a vote, a candidacy and an acknowledgement leave a node only when
  * what they say is on its disk (paper figure 2: "updated on stable storage before responding").
  */
-import type { LogIndex, Term } from "../../domain/Position.ts"
-import type { PeerMessage } from "../../domain/PeerMessage.ts"
 import { getU32 } from "../../domain/Bytes.ts"
+import type { NodeId } from "../../domain/Identity.ts"
+import type { PeerMessage } from "../../domain/PeerMessage.ts"
+import type { LogIndex, Term } from "../../domain/Position.ts"
 import type { DurableClaim } from "../../Transport.ts"
 import type { GlobalView, NodeRecord } from "../GlobalView.ts"
 import type { Invariant } from "./Invariant.ts"
-import type { NodeId } from "../../domain/Identity.ts"
 
 export const durableBeforeSend = (world: GlobalView): Invariant => {
   const fail = (node: NodeRecord, what: string) => {

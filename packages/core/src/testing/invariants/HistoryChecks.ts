@@ -3,8 +3,8 @@
  * I20, I27 and I29. Each yields the reasons why it does not hold.
  */
 import type { AppliedHistory } from "../AppliedHistory.ts"
-import { entryModel, type EntryInput, type EntryOutput } from "../EntryModel.ts"
-import { type Call, callText, type CallOutput, type History, isWrite, resultText, valuesOf } from "../History.ts"
+import { type EntryInput, entryModel, type EntryOutput } from "../EntryModel.ts"
+import { type Call, type CallOutput, callText, type History, isWrite, resultText, valuesOf } from "../History.ts"
 import { checkLinearizable, type Operation } from "../Linearizability.ts"
 import { checkStoreOrder } from "../StoreOrder.ts"
 
@@ -20,7 +20,9 @@ export const acknowledgedWritesAreKept = (history: History, applied: AppliedHist
   history.calls.flatMap((call) =>
     outputOf(call)?._tag !== "Set" && outputOf(call)?._tag !== "SetMany"
       ? []
-      : valuesOf(call.input).filter((value) => !applied.writesOf.has(value)).map((value) => `${value} is lost: ${show(call)}`)
+      : valuesOf(call.input).filter((value) => !applied.writesOf.has(value)).map((value) =>
+        `${value} is lost: ${show(call)}`
+      )
   )
 
 /** I16: every value read was submitted, and one submitted command is at most one log entry. */
@@ -51,7 +53,9 @@ export const isLinearizable = (history: History, applied: AppliedHistory): Reado
     case "Unknown":
       return [`the search was given up after ${verdict.steps} steps`]
     case "Illegal":
-      return [`no order explains ${JSON.stringify(verdict.stuck.slice(0, 5))} after ${verdict.longest.length} operations`]
+      return [
+        `no order explains ${JSON.stringify(verdict.stuck.slice(0, 5))} after ${verdict.longest.length} operations`
+      ]
   }
 }
 
@@ -98,20 +102,28 @@ const unansweredSet = (
   return [{ called, returned: Infinity, input, output: { _tag: "Set", revision, created, previous: undefined } }]
 }
 
-/** Deletes have no value to know them by: each that is in the log and was not answered belongs to the first that fits. */
+/**
+ * Deletes have no value to know them by: each that is in the log and was not answered belongs to the first that fits.
+ */
 const unansweredDeletes = (
   open: ReadonlyArray<{ readonly called: number; readonly input: DeleteInput }>,
   answered: ReadonlyArray<Operation<EntryInput, EntryOutput>>,
   applied: AppliedHistory
 ): ReadonlyArray<Operation<EntryInput, EntryOutput>> => {
-  const known = new Set(answered.map(({ output }) => output?._tag === "Deleted" && output.deleted ? output.revision : 0))
+  const known = new Set(
+    answered.map(({ output }) => output?._tag === "Deleted" && output.deleted ? output.revision : 0)
+  )
   return applied.commands.flatMap(({ command, outcome }) => {
     if (command._tag !== "Delete" || outcome._tag !== "Deleted" || outcome.deleted === 0) return []
     if (isShared(command.key) || known.has(outcome.revision)) return []
     const first = open.find(({ input }) => input.key === command.key && input.ifRevision === command.ifRevision)
     // A deletion that nobody asked for stays out; what follows then finds the key present and fits nowhere.
     if (first === undefined) return []
-    return [{ ...first, returned: Infinity, output: { _tag: "Deleted" as const, revision: outcome.revision, deleted: true } }]
+    return [{
+      ...first,
+      returned: Infinity,
+      output: { _tag: "Deleted" as const, revision: outcome.revision, deleted: true }
+    }]
   })
 }
 
@@ -157,7 +169,9 @@ export const staleReadsKeepOrder = (history: History): ReadonlyArray<string> => 
 export const failuresAreFinal = (history: History, applied: AppliedHistory): ReadonlyArray<string> =>
   history.calls.flatMap((call) =>
     call.result._tag === "Failed" && call.result.error.applied === "no"
-      ? valuesOf(call.input).filter((value) => hasEffect(applied, value)).map((value) => `${value} was applied: ${show(call)}`)
+      ? valuesOf(call.input).filter((value) => hasEffect(applied, value)).map((value) =>
+        `${value} was applied: ${show(call)}`
+      )
       : []
   )
 

@@ -1,4 +1,6 @@
-/** What is committed in one term is in the log of every leader of a later term (paper figure 3: Leader Completeness). */
+/**
+ * What is committed in one term is in the log of every leader of a later term (paper figure 3: Leader Completeness).
+ */
 import type { GlobalView } from "../GlobalView.ts"
 import type { Invariant } from "./Invariant.ts"
 

@@ -1,12 +1,13 @@
 /**
  * No two nodes apply different commands at one index, and all get the same answer from it (paper figure 3: State
- * Machine Safety; revisions follow from the log alone). Each run applies in order, without a gap, only what is committed.
+ * Machine Safety; revisions follow from the log alone). Each run applies in order, without a gap, only what is
+ * committed.
  */
-import type { Outcome } from "../../domain/Outcome.ts"
 import { getU32 } from "../../domain/Bytes.ts"
+import type { NodeId } from "../../domain/Identity.ts"
+import type { Outcome } from "../../domain/Outcome.ts"
 import type { GlobalView } from "../GlobalView.ts"
 import type { Invariant } from "./Invariant.ts"
-import type { NodeId } from "../../domain/Identity.ts"
 
 const entryText = (entry: { readonly modRevision: number; readonly version: number } | null): string =>
   entry === null ? "-" : `${entry.modRevision}/${entry.version}`

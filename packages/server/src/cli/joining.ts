@@ -15,7 +15,7 @@ export const joinUntilAdmitted = Effect.fnUntraced(function*(
   addresses: ReadonlyArray<string>
 ): Effect.fn.Return<void, CommandFailed | Shutdown, DistKv> {
   const kv = yield* DistKv
-  let said: string | undefined
+  const said = new Map<string, string>()
   for (let attempt = 0;; attempt++) {
     if ((yield* kv.status).clusterId !== null) return
     const address = addresses[attempt % addresses.length]!
@@ -26,9 +26,10 @@ export const joinUntilAdmitted = Effect.fnUntraced(function*(
     if (refusal === undefined) return
     if (isFinal(refusal)) return yield* failed(`${address} refuses this node for good: ${refusal.message}`)
     // The same answer is said once, not twice a second.
-    const line = `${address} does not admit this node yet: ${refusal.message}`
-    if (line !== said) yield* Effect.logWarning(line)
-    said = line
+    if (said.get(address) !== refusal.message) {
+      yield* Effect.logWarning(`${address} does not admit this node yet: ${refusal.message}`)
+    }
+    said.set(address, refusal.message)
     yield* Effect.sleep(pause)
   }
 })

@@ -66,24 +66,28 @@ class Pool {
    */
   async run(task) {
     const worker = this.free.pop() ?? await new Promise((resolve) => this.waiting.push(resolve))
-    try {
-      return await new Promise((resolve, reject) => {
-        worker.once("message", (message) => "error" in message ? reject(new Error(message.error)) : resolve(message.report))
-        worker.once("error", reject)
-        worker.postMessage(task)
+    const [message] = await new Promise((resolve, reject) => {
+      worker.once("error", reject)
+      worker.once("message", (/** @type {unknown} */ answer) => {
+        worker.off("error", reject)
+        resolve([answer])
       })
-    } finally {
-      worker.removeAllListeners()
-      const next = this.waiting.shift()
-      if (next === undefined) this.free.push(worker)
-      else next(worker)
-    }
+      worker.postMessage(task)
+    })
+    const next = this.waiting.shift()
+    if (next === undefined) this.free.push(worker)
+    else next(worker)
+    if ("error" in message) throw new Error(message.error)
+    return message.report
   }
 
   async end() {
     await Promise.all(this.workers.map((worker) => worker.terminate()))
   }
 }
+
+/** @param {SimReport} report */
+const line = ({ token, violation }) => `${token}: ${violation?.invariant} ${violation?.message.split("\n")[0]}`
 
 /** @param {SimReport} report */
 const print = (report) => {
@@ -152,7 +156,10 @@ const many = async () => {
     for (const [name, times] of Object.entries(report.faults)) faults.set(name, (faults.get(name) ?? 0) + times)
     const recovery = report.recoveryMs / report.electionTimeoutMs
     if (recovery > slowest.recovery) slowest = { token: report.token, recovery }
-    if (report.violation !== null) bad.push(report)
+    if (report.violation !== null) {
+      bad.push(report)
+      console.log(`${process.stdout.isTTY ? "\r\u001b[2K" : ""}${line(report)}`)
+    }
     if (process.stdout.isTTY) process.stdout.write(`\r\u001b[2K${show()}`)
     else if (total.runs % 50 === 0) console.log(show())
   }
@@ -167,7 +174,6 @@ const many = async () => {
   const first = bad.sort((a, b) => a.simulatedMs - b.simulatedMs)[0]
   if (first !== undefined) {
     print(options["no-shrink"] ? first : await shrink(pool, first))
-    for (const report of bad) console.log(`${report.token}: ${report.violation?.invariant} ${report.violation?.message.split("\n")[0]}`)
   }
   await pool.end()
   return bad.length === 0 ? 0 : 1

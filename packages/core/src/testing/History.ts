@@ -107,22 +107,26 @@ export const resultText = ({ result }: Call): string => {
 
 export class History {
   readonly calls: Array<Call> = []
+  /** How many calls nobody has answered yet. */
+  pendingCount = 0
 
   begin(call: Omit<Call, "id" | "returnedAt" | "result">): Call {
     const begun: Call = { ...call, id: this.calls.length + 1, returnedAt: Infinity, result: { _tag: "Pending" } }
     this.calls.push(begun)
+    this.pendingCount++
     return begun
   }
 
   end(call: Call, at: number, result: CallResult): void {
     if (call.result._tag !== "Pending") return
     call.result = result
+    this.pendingCount--
     if (result._tag !== "Lost") call.returnedAt = at
   }
 
   /** The run of a node ended without warning: nobody hears what its calls answer. */
   lose(node: NodeId, run: number): void {
-    for (const call of this.pending()) if (call.node === node && call.run === run) call.result = { _tag: "Lost" }
+    for (const call of this.pending()) if (call.node === node && call.run === run) this.end(call, 0, { _tag: "Lost" })
   }
 
   pending(): ReadonlyArray<Call> {

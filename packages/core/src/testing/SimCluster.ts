@@ -21,6 +21,7 @@ import { encodeCommand } from "../domain/CommandCodec.ts"
 import type { Address, ClusterId, Identity, Incarnation, NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Member, Membership } from "../domain/Membership.ts"
+import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import { stamp } from "../domain/RecordCodec.ts"
 import { GlobalView } from "./GlobalView.ts"
@@ -293,6 +294,22 @@ export class SimCluster<App = never> {
     const violation = this.world.violations[0]
     if (violation === undefined) return
     throw new SimulationFailed(violation, this.timeline(), this.options.replay ?? null)
+  }
+
+  /** Delivers a message from one member to another, at once and over all faults, as if it had been under way. */
+  deliver(from: string, to: string, message: PeerMessage): void {
+    const { id, disk } = this.node(from)
+    const own = disk.identity ?? identityOf(from)
+    const { clusterId, incarnation } = own
+    this.network.inject(to, { from: id, incarnation, publicKey: publicKeyOf(from), clusterId, message })
+    this.check()
+  }
+
+  /** Does several things at one instant, so that a node that hears of them all handles them in one turn. */
+  together(action: () => void): void {
+    this.world.schedule(this.world.root, action)
+    this.world.drain()
+    this.check()
   }
 
   /** The last events as text. */

@@ -52,6 +52,8 @@ export class SimNode<App = never> {
   onEnd: (node: SimNode<App>) => void = () => {}
   /** Called when it begins to serve. */
   onUp: (node: SimNode<App>) => void = () => {}
+  private isClosing = false
+  private startsAgain = false
   private readonly parts: SimNodeParts<App>
   private run: Run<App> | null = null
 
@@ -81,8 +83,12 @@ export class SimNode<App = never> {
     return this.run?.services ?? null
   }
 
+  /** Starts a process, unless one runs; where one is closing, the next one follows it. */
   start(): void {
-    if (this.isRunning) return
+    if (this.isRunning) {
+      this.startsAgain = this.isClosing
+      return
+    }
     const { clocks, disk, view, world } = this.parts
     this.runs++
     this.condition = "starting"
@@ -136,6 +142,7 @@ export class SimNode<App = never> {
   close(): void {
     if (this.run === null) return
     this.parts.world.timeline.record(this.parts.world.now, this.id, "closes")
+    this.isClosing = true
     this.run.fiber.interruptUnsafe()
     this.parts.world.drain()
   }
@@ -176,5 +183,9 @@ export class SimNode<App = never> {
     this.condition = condition
     this.parts.view.ended(this.id)
     this.onEnd(this)
+    const { startsAgain } = this
+    this.isClosing = false
+    this.startsAgain = false
+    if (startsAgain) this.start()
   }
 }

@@ -90,7 +90,7 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
       heartbeat: heartbeatMs,
       ...drawSettings(random.fork("settings"), classes.has("tight"))
     },
-    clientsPerNode: size.int(1, 3),
+    clientsPerNode: size.int(1, nodes > 3 ? 2 : 3),
     workload: drawWorkload(random.fork("workload")),
     faultMs: overrides.faultMs ?? size.int(10, 30) * electionTimeoutMs,
     eventEveryMs: size.between(0.5, 5) * electionTimeoutMs,
@@ -121,7 +121,7 @@ const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
 
 const drawWorkload = (random: Prng): Workload => ({
   keys: random.pick([1, 3, 10]),
-  thinkMs: random.pick([2, 10, 50]),
+  thinkMs: random.pick([5, 20, 60]),
   mix: {
     get: random.between(0, 3),
     staleGet: random.between(0, 1),

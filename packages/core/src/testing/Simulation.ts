@@ -160,7 +160,7 @@ class Simulation {
   private settle(): void {
     const { cluster, history } = this
     this.isLoaded = false
-    cluster.until("an answer to every call (I29)", () => history.pending().length === 0, 10_000)
+    cluster.until("an answer to every call (I29)", () => history.pendingCount === 0, 10_000)
     cluster.converge(60 * this.plan.electionTimeoutMs)
     cluster.run(200)
     for (const { id, pending } of cluster.view.nodes.values()) {

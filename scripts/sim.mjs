@@ -65,6 +65,7 @@ class Pool {
    * @returns {Promise<SimReport>}
    */
   async run(task) {
+    /** @type {Worker} */
     const worker = this.free.pop() ?? await new Promise((resolve) => this.waiting.push(resolve))
     const [message] = await new Promise((resolve, reject) => {
       worker.once("error", reject)

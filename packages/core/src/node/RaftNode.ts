@@ -64,6 +64,7 @@ export const make = Effect.fnUntraced(function*(
     electionTimeout: Duration.toMillis(settings.electionTimeout),
     heartbeat: Duration.toMillis(settings.heartbeat),
     limits: settings.limits,
+    maxDirtyBytes: 16 * settings.checkpointBytes,
     version,
     hardState,
     log,

@@ -49,8 +49,7 @@ export class Candidate {
         node.reads.admit(message.read)
         return node.reads.wait(message.read)
       case "Administer":
-        node.waitingAdmin.push(message)
-        return
+        return node.waitForLeader(message)
       case "EntriesRead":
         if (message.to === null) node.applyRead(message.entries)
         return
@@ -99,8 +98,7 @@ export class Candidate {
         node.send(from, { _tag: "ReadIndexReply", id: message.id, index: null })
         return
       case "AdminRequest":
-        node.waitingAdmin.push(peerRequest(node, envelope, message))
-        return
+        return node.waitForLeader(peerRequest(node, envelope, message))
       case "ForwardReply":
       case "ReadIndexReply":
       case "AdminReply":

@@ -85,7 +85,7 @@ export class Changes {
 
   /** The leader leads no more: what was not appended may be asked of its successor. */
   end(): void {
-    this.node.waitingAdmin.push(...this.queue)
+    for (const request of this.queue) this.node.waitForLeader(request)
     this.queue = []
     const error = new OutcomeUnknown({ message: "leadership changed while the membership was; look at the members" })
     this.underWay?.request?.done({ _tag: "Failed", error })

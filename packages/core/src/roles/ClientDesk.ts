@@ -74,7 +74,7 @@ const passOnAdmin = (node: NodeState, leader: NodeId, request: Administer): void
     command: request.command
   })
   if (sent) node.passedOn.set(id, request)
-  else node.waitingAdmin.push(request)
+  else node.waitForLeader(request)
 }
 
 /** Takes a leader's answer to something this node passed on; every role does. */
@@ -95,7 +95,7 @@ export const takeAnswer = (
       node.passedOn.delete(message.id)
       if (message.result._tag !== "NotLeader") return request.done(message.result)
       distrust(node, from)
-      node.waitingAdmin.push(request)
+      node.waitForLeader(request)
     }
   }
 }

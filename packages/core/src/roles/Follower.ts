@@ -51,8 +51,7 @@ export class Follower {
         node.reads.admit(message.read)
         return node.reads.wait(message.read)
       case "Administer":
-        node.waitingAdmin.push(message)
-        return
+        return node.waitForLeader(message)
       case "EntriesRead":
         if (message.to === null) node.applyRead(message.entries)
         return
@@ -109,8 +108,7 @@ export class Follower {
         node.send(from, { _tag: "ReadIndexReply", id: message.id, index: null })
         return
       case "AdminRequest":
-        node.waitingAdmin.push(peerRequest(node, envelope, message))
-        return
+        return node.waitForLeader(peerRequest(node, envelope, message))
       case "ForwardReply":
       case "ReadIndexReply":
       case "AdminReply":

@@ -39,6 +39,8 @@ export class Leader {
   private uncommittedBytes = 0
   private cutIndex = 0 as LogIndex
   private lastBeatAt: number
+  /** With the disk reserve reached: when leadership may be offered again. */
+  private handAgainAt = 0
   /** After a pause the quorum gets until then to be heard of again. */
   private graceUntil = 0
 
@@ -206,6 +208,8 @@ export class Leader {
       const message = "the disk reserve is reached; only deletes are taken until there is space again"
       return node.writes.settle(write, { _tag: "Failed", error: new StorageFull({ message }) })
     }
+    // The disk of the state is slower than the writes: without a bound the changes would fill the memory.
+    if (node.machine.dirtyBytes > node.parts.maxDirtyBytes) return this.overloaded(write)
     // One write alone is always taken, however small the limit is.
     const { uncommittedBytes } = this
     if (uncommittedBytes > 0 && uncommittedBytes + write.record.length > node.parts.limits.uncommittedBytes) {
@@ -288,7 +292,11 @@ export class Leader {
     this.replication.beginRound()
     this.changes.tick(this.isSettled)
     if (this.handover.tick()) this.takeParked()
-    if (node.diskFull) this.handover.handTo((id) => this.changes.reports.get(id)?.full === false)
+    if (node.diskFull && node.now >= this.handAgainAt) {
+      // Proposals are held while it lasts, so a target that does not take over is not asked again at once.
+      this.handAgainAt = node.now + 10 * electionTimeout
+      this.handover.handTo((id) => this.changes.reports.get(id)?.full === false)
+    }
     this.cutHistory()
   }
 

@@ -8,6 +8,7 @@
  * - `durable` never claims more than the disk holds, in whatever order completions come;
  * - a message that promises something about the disk leaves only once the disk holds it (`whenDurable`).
  */
+import { Overloaded } from "../DistKvError.ts"
 import type { Limits } from "../DistKvSettings.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
 import type { ClusterId, Incarnation, NodeId, PublicKey } from "../domain/Identity.ts"
@@ -39,6 +40,8 @@ export interface NodeParts {
   readonly electionTimeout: number
   readonly heartbeat: number
   readonly limits: Limits
+  /** A leader takes no writes while this many bytes of changes wait for a checkpoint. */
+  readonly maxDirtyBytes: number
   readonly version: string
   readonly hardState: HardState
   readonly log: RaftLog
@@ -75,6 +78,9 @@ export interface Leadership {
   readonly knows: (id: NodeId) => MemberKnowledge | null
   readonly isLive: (id: NodeId) => boolean
 }
+
+/** Administrative requests that may wait for a leader at once. */
+const waitingAdminMost = 1024
 
 /** How many entries one turn applies at most, so that sockets and timers get theirs. */
 const appliedPerTurn = 2048
@@ -277,6 +283,15 @@ export class NodeState {
     const number = this.buffer.isEmpty ? this.submitted : this.submitted + 1
     if (number <= this.persistedNumber) send()
     else this.held.push({ number, send })
+  }
+
+  /** Keeps an administrative request until a leader is known; beyond a bound it is refused at once. */
+  waitForLeader(request: Administer): void {
+    if (this.waitingAdmin.length < waitingAdminMost) this.waitingAdmin.push(request)
+    else {
+      const error = new Overloaded({ message: "too many changes of the cluster wait for a leader", retryAfterMs: 1000 })
+      request.done({ _tag: "Failed", error })
+    }
   }
 
   /** Takes note of a durable step. */

@@ -182,6 +182,7 @@ export class Bench {
       electionTimeout,
       heartbeat: 100,
       limits: defaultLimits,
+      maxDirtyBytes: Number.POSITIVE_INFINITY,
       version: "test",
       hardState,
       log,

@@ -12,7 +12,8 @@ import { performance } from "node:perf_hooks"
 import { parseArgs } from "node:util"
 import { Worker } from "node:worker_threads"
 
-const usage = "npm run sim -- [--seeds N] [--from S] [--nodes N] [--ms N] [--off class,class] [--no-shrink] | --replay TOKEN"
+const usage =
+  "npm run sim -- [--seeds N] [--from S] [--nodes N] [--ms N] [--off class,class] [--no-shrink] | --replay TOKEN"
 
 const readArguments = () => {
   try {
@@ -135,7 +136,9 @@ const replay = async (/** @type {string} */ token) => {
 const many = async () => {
   const from = Number(options.from)
   const count = Number(options.seeds)
-  const pool = new Pool(Math.min(count, options.workers === undefined ? availableParallelism() : Number(options.workers)))
+  const pool = new Pool(
+    Math.min(count, options.workers === undefined ? availableParallelism() : Number(options.workers))
+  )
   const began = performance.now()
   const total = { runs: 0, simulatedMs: 0, answered: 0, elections: 0, leaderChanges: 0, crashes: 0, entries: 0 }
   /** @type {Map<string, number>} */
@@ -145,13 +148,18 @@ const many = async () => {
   let slowest = { token: "", recovery: 0 }
   const show = () => {
     const seconds = (performance.now() - began) / 1000
-    return `${total.runs}/${count} seeds, ${bad.length} violations, ${(total.simulatedMs / 3_600_000).toFixed(2)} h simulated, ` +
+    return `${total.runs}/${count} seeds, ${bad.length} violations, ${
+      (total.simulatedMs / 3_600_000).toFixed(2)
+    } h simulated, ` +
       `${(total.simulatedMs / 1000 / seconds).toFixed(0)} times as fast as time`
   }
   const one = async (/** @type {number} */ seed) => {
     const report = await pool.run({ token: tokenOf(seed) })
     total.runs++
-    for (const name of /** @type {const} */ (["simulatedMs", "answered", "elections", "leaderChanges", "crashes", "entries"])) {
+    for (
+      const name
+        of /** @type {const} */ (["simulatedMs", "answered", "elections", "leaderChanges", "crashes", "entries"])
+    ) {
       total[name] += report[name]
     }
     for (const [name, times] of Object.entries(report.faults)) faults.set(name, (faults.get(name) ?? 0) + times)
@@ -171,7 +179,9 @@ const many = async () => {
       `${total.leaderChanges} changes of leader, ${total.crashes} restarts; slowest recovery ` +
       `${slowest.recovery.toFixed(1)} T (${slowest.token})`
   )
-  console.log(`faults: ${[...faults].filter(([, times]) => times > 0).map(([name, times]) => `${name} ${times}`).join(", ")}`)
+  console.log(
+    `faults: ${[...faults].filter(([, times]) => times > 0).map(([name, times]) => `${name} ${times}`).join(", ")}`
+  )
   const first = bad.sort((a, b) => a.simulatedMs - b.simulatedMs)[0]
   if (first !== undefined) {
     print(options["no-shrink"] ? first : await shrink(pool, first))

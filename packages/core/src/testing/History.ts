@@ -1,5 +1,4 @@
 /** What simulated clients asked, when, and what they were answered. */
-import type { ReadonlyRecord } from "effect/Record"
 import type { DistKvError } from "../DistKvError.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { ShownEntry } from "./EntryModel.ts"
@@ -29,7 +28,7 @@ export type CallOutput =
   }
   | { readonly _tag: "Deleted"; readonly revision: number; readonly deleted: number }
   | { readonly _tag: "CompareFailed"; readonly revision: number; readonly current: ShownEntry | null }
-  | { readonly _tag: "Listed"; readonly revision: number; readonly entries: ReadonlyRecord<string, ShownEntry> }
+  | { readonly _tag: "Listed"; readonly revision: number; readonly entries: Readonly<Record<string, ShownEntry>> }
   | { readonly _tag: "SetMany"; readonly revision: number }
 
 export type CallResult =

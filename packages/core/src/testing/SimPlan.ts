@@ -144,7 +144,10 @@ const drawNetwork = (random: Prng, classes: ReadonlySet<FaultClass>, electionTim
   spikeMs: random.between(0.1, 3) * electionTimeoutMs,
   dropChance: classes.has("drop") ? random.between(0, 0.3) : 0,
   dropTypes: classes.has("dropType")
-    ? new Map([[random.pick(["AppendReply", "AppendRequest", "VoteReply", "VoteRequest", "ForwardReply", "ReadIndexReply"]), random.between(0.3, 0.9)]])
+    ? new Map([[
+      random.pick(["AppendReply", "AppendRequest", "VoteReply", "VoteRequest", "ForwardReply", "ReadIndexReply"]),
+      random.between(0.3, 0.9)
+    ]])
     : new Map(),
   duplicateChance: classes.has("duplicate") ? random.between(0, 0.5) : 0,
   replayChance: classes.has("replay") ? random.between(0, 0.1) : 0,

@@ -99,6 +99,11 @@ export class Links {
     }
   }
 
+  /** Authenticated connections at the moment. */
+  get connectionCount(): number {
+    return this.connections.size
+  }
+
   send(to: NodeId, message: PeerMessage): boolean {
     if (message._tag === "AdminReply" && message.id >= firstCallId) return this.answer(message)
     const peer = this.peerOf(to)

@@ -40,6 +40,8 @@ export type { SshTransportOptions } from "./SshSettings.ts"
 export interface SshStats extends Readonly<SshCounters> {
   /** Connections that are not authenticated at the moment. */
   readonly unauthenticated: number
+  /** Connections that are, dialled and accepted ones, calls included. */
+  readonly connections: number
 }
 
 /** How long connections may take to say goodbye when the transport closes, in milliseconds. */
@@ -95,9 +97,12 @@ const make = Effect.fnUntraced(function*(
   const ssh = SshTransport.of({
     reload: lookAtKeys(parts, true),
     stats: () => {
-      let unauthenticated = 0
-      for (const { acceptor } of parts.open) unauthenticated += acceptor.unauthenticated
-      return { ...parts.counters, unauthenticated }
+      const open = [...parts.open]
+      return {
+        ...parts.counters,
+        unauthenticated: open.reduce((sum, { acceptor }) => sum + acceptor.unauthenticated, 0),
+        connections: open.reduce((sum, { links }) => sum + links.connectionCount, 0)
+      }
     }
   })
   return Context.make(Transport, transport).pipe(Context.add(SshTransport, ssh))

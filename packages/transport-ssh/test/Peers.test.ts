@@ -1,13 +1,14 @@
-import { type Address, encodeMessage, type Membership } from "@distkv/core"
+import { type Address, encodeMessage, firstCallId, type Membership } from "@distkv/core"
 import { TransportStation } from "@distkv/core/testing"
 import { Keys } from "@distkv/transport-ssh"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import ssh2 from "ssh2"
 import { encodeHello } from "../src/Hello.ts"
 import { algorithms, frameKind, maxFrameBytes } from "../src/SshWire.ts"
+import { connected } from "./support/connected.ts"
 import { makeRsaPem, temporaryDirectory } from "./support/keys.ts"
 import { makeAlone, makeNode, makePair } from "./support/nodes.ts"
 import {
@@ -19,24 +20,13 @@ import {
   openChannel,
   peer,
   portOf,
+  sayInProtocol,
   settled,
   type TestKey
 } from "./support/raw.ts"
 
 const { append, clusterA, clusterB, connect, identityOf, joinOf, memberOf, membershipOf, say, start, until, vote } =
   TransportStation
-type Station = TransportStation.Station
-
-const connected = (station: Station) => station.open.links().every((link) => link.connected)
-
-/** Two nodes of one cluster that are connected. */
-const makeConnected = Effect.fnUntraced(function*(options: Parameters<typeof makePair>[0] = {}) {
-  const [near, far] = yield* makePair(options)
-  const one = yield* start(near.transport, identityOf("n1", clusterA))
-  const other = yield* start(far.transport, identityOf("n2", clusterA))
-  yield* connect(one, other)
-  return { near, far, one, other }
-})
 
 /** A node `n5` with one member beside it, whose part the test plays with `key` under the name it gives. */
 const makeHost = Effect.fnUntraced(function*(name: string, options: Parameters<typeof makeAlone>[0] = {}) {
@@ -170,70 +160,6 @@ describe("keys on both sides", () => {
     }))
 })
 
-describe("the files of trusted keys", () => {
-  it.live("a revoked key's connections are cut, and it is refused, until it is authorised again", () =>
-    Effect.gen(function*() {
-      const { far, near, one, other } = yield* makeConnected()
-      yield* Keys.revoke(near.dir, far.key.fingerprint)
-      yield* until("the connection is cut", () => !connected(one) && !connected(other))
-      assert.isAtLeast(near.ssh.stats().revoked, 1)
-      assert.isFalse(one.open.links()[0]?.accepts)
-      assert.isTrue(other.open.links()[0]?.accepts)
-      yield* until("it is told why", () => far.logged.some((line) => line.includes("does not accept this node's key")))
-      yield* Keys.authorize(near.dir, far.key.line)
-      yield* until("they are connected again", () => connected(one) && connected(other))
-    }))
-
-  it.live("an emptied file trusts nobody, a removed one neither, and one that cannot be read keeps its keys", () =>
-    Effect.gen(function*() {
-      const { near, one } = yield* makeConnected({ keyPollInterval: 3_600_000 })
-      const file = path.join(near.dir, "authorized.keys")
-      const text = fs.readFileSync(file, "utf8")
-      fs.rmSync(file)
-      fs.mkdirSync(file)
-      yield* near.ssh.reload
-      assert.isTrue(connected(one))
-      assert.isTrue(near.logged.some((line) => line.includes("cannot be read")))
-      fs.rmdirSync(file)
-      fs.writeFileSync(file, "")
-      yield* near.ssh.reload
-      yield* until("all are cut off", () => !connected(one))
-      fs.writeFileSync(file, text)
-      yield* near.ssh.reload
-      yield* until("all are back", () => connected(one))
-      fs.rmSync(file)
-      yield* near.ssh.reload
-      yield* until("all are cut off again", () => !connected(one))
-    }))
-
-  it.live("a file that was empty for a moment only cuts nobody off", () =>
-    Effect.gen(function*() {
-      const { near, one } = yield* makeConnected({ keyPollInterval: 3_600_000 })
-      const file = path.join(near.dir, "authorized.keys")
-      const text = fs.readFileSync(file, "utf8")
-      fs.writeFileSync(file, "")
-      const reload = yield* Effect.forkChild(near.ssh.reload, { startImmediately: true })
-      assert.isFalse(one.open.links()[0]?.accepts, "the empty file was read")
-      fs.writeFileSync(file, text)
-      yield* Fiber.join(reload)
-      assert.isTrue(connected(one))
-      assert.strictEqual(near.ssh.stats().revoked, 0)
-    }))
-
-  it.live("lines with options and unknown types are not trusted, and the log says why", () =>
-    Effect.gen(function*() {
-      const node = yield* makeAlone()
-      const key = makeKey()
-      fs.appendFileSync(path.join(node.dir, "authorized.keys"), `from="127.0.0.1" ${key.publicKey}\nssh-dss AAAA\n`)
-      yield* until("both are logged", () => node.logged.filter((line) => line.includes("is not trusted")).length === 2)
-      assert.isTrue(node.logged.some((line) => line.includes("line 2") && line.includes("options")))
-      const station = yield* start(node.transport, identityOf("n1", clusterA))
-      assert.isTrue((yield* Effect.exit(enter(portOf(station.open.address), key)))._tag === "Failure")
-      fs.writeFileSync(path.join(node.dir, "authenticated.key"), `${key.publicKey}\n`)
-      assert.isTrue((yield* enter(portOf(station.open.address), key)).ready(), "authenticated.key is read too")
-    }))
-})
-
 describe("peers that break the rules", () => {
   it.live(
     "frames that are too long, empty, unknown, early or malformed end the connection and nothing else (A10)",
@@ -321,6 +247,28 @@ describe("peers that break the rules", () => {
       assert.isAtLeast(node.ssh.stats().refusedChannels, 200)
       busy.raft.write(message(4))
       yield* until("the link still carries", () => station.heard.length === 1)
+    }))
+
+  it.live("a peer over whose link a call comes, or that takes packets of no size, is cut", () =>
+    Effect.gen(function*() {
+      const { key, node, port, station } = yield* makeHost("n2")
+      const hello = helloOf("n2", { clusterId: clusterA })
+      const caller = yield* peer(port, key, hello)
+      const command = { _tag: "Transfer", to: null } as const
+      for (const id of [firstCallId - 1, firstCallId]) {
+        const request = encodeMessage({ _tag: "AdminRequest", id, hops: 1, remainingMs: 9, command })
+        caller.control.write(frame(frameKind.message, request))
+      }
+      yield* settled(() => caller.closed())
+      assert.isTrue(caller.closed())
+      assert.strictEqual(station.heard.length, 1)
+      const stingy = yield* enter(port, key)
+      const target = { srcIP: "raft", srcPort: 0, dstIP: "raft", dstPort: 1 }
+      sayInProtocol(stingy.client, "directTcpip", 7, 1024 * 1024, 0, target)
+      yield* settled(() => stingy.closed())
+      assert.isTrue(stingy.closed())
+      yield* settled(() => node.ssh.stats().connections === 0)
+      assert.strictEqual(node.ssh.stats().connections, 0)
     }))
 
   it.live(

@@ -8,7 +8,18 @@ import * as path from "node:path"
 import ssh2, { type ConnectConfig, type IdentityCallback, type ParsedKey, type SignCallback } from "ssh2"
 import { makeRsaPem, temporaryDirectory } from "./support/keys.ts"
 import { makeAlone, type SshNode } from "./support/nodes.ts"
-import { enter, keyFrom, knock, makeKey, openChannel, plainSocket, portOf, settled } from "./support/raw.ts"
+import {
+  enter,
+  keyFrom,
+  knock,
+  type Knocker,
+  makeKey,
+  openChannel,
+  plainSocket,
+  portOf,
+  sayInProtocol,
+  settled
+} from "./support/raw.ts"
 
 const { clusterA, identityOf, start } = TransportStation
 type Station = TransportStation.Station
@@ -151,15 +162,20 @@ describe("authentication", () => {
       const rsa = keyFrom(makeRsaPem(2048))
       yield* Keys.authorize(door.node.dir, rsa.publicKey)
       assert.isTrue((yield* enter(door.port, rsa)).ready())
-      class Old extends PublicHalf {
-        override sign(_key: ParsedKey, data: Buffer, _options: unknown, callback?: SignCallback): void {
-          const own = ssh2.utils.parseKey(rsa.pem)
-          if (!(own instanceof Error)) callback?.(undefined, own.sign(data, "sha1"))
-        }
-      }
-      const old = yield* knock(door.port, { agent: new Old(rsa.publicKey), authHandler: ["agent"] })
-      yield* settled(() => old.closed())
+      const own = ssh2.utils.parseKey(rsa.pem)
+      if (own instanceof Error) return yield* Effect.die(own)
+      const old: Knocker = yield* knock(door.port, {
+        // The key's own type as the algorithm means SHA-1.
+        authHandler: () =>
+          sayInProtocol(old.client, "authPK", "raft", own, (data: Buffer, done: (signature: Buffer) => void) =>
+            done(own.sign(data, "sha1")))
+      })
+      yield* settled(() =>
+        old.ready() || door.node.ssh.stats().failedAuthentications > 0
+      )
       assert.isFalse(old.ready())
+      assert.strictEqual(door.node.ssh.stats().failedAuthentications, 1)
+      old.client.end()
       yield* isUnharmed(door)
     }))
 
@@ -225,15 +241,11 @@ describe("those who take their time", () => {
       const agent = new PublicHalf(door.trusted.publicKey)
       const busy = yield* knock(door.port, { agent, authHandler: ["agent"] })
       yield* settled(() => agent.asked > 0)
-      // ssh2 publishes no way to begin an exchange as a client; its protocol object has one.
-      const protocol: unknown = Reflect.get(busy.client, "_protocol")
-      if (typeof protocol === "object" && protocol !== null) {
-        const rekey: unknown = Reflect.get(protocol, "rekey")
-        if (typeof rekey === "function") Reflect.apply(rekey, protocol, [])
-      }
+      sayInProtocol(busy.client, "rekey")
       yield* settled(() => busy.closed())
       assert.isTrue(busy.closed())
-      assert.strictEqual(door.node.ssh.stats().cutStrangers, 1)
+      const { cutStrangers, graceEnded } = door.node.ssh.stats()
+      assert.deepStrictEqual([cutStrangers, graceEnded], [1, 0])
       yield* isUnharmed(door)
     }))
 })

@@ -77,6 +77,14 @@ export const enter = Effect.fnUntraced(function*(port: number, key: TestKey) {
   return knocker.ready() ? knocker : yield* Effect.die(`refused: ${knocker.errors.join(", ")}`)
 })
 
+/** Has a client say what ssh2 offers no public way to say. */
+export const sayInProtocol = (client: ssh2.Client, method: string, ...args: ReadonlyArray<unknown>): void => {
+  const protocol: unknown = Reflect.get(client, "_protocol")
+  const say: unknown = typeof protocol === "object" && protocol !== null ? Reflect.get(protocol, method) : undefined
+  if (typeof say !== "function") throw new Error(`ssh2's protocol has no ${method}`)
+  Reflect.apply(say, protocol, args)
+}
+
 /** Waits for a condition, for at most ten seconds; a test then asserts on what it finds. */
 export const settled = Effect.fnUntraced(function*(condition: () => boolean): Effect.fn.Return<void> {
   for (let look = 0; look < 5000 && !condition(); look++) yield* Effect.sleep(2)
@@ -145,8 +153,9 @@ export interface Wire {
   readonly hold: () => void
   readonly release: () => void
   readonly cut: () => void
-  /** How many pieces of bytes have come through. */
+  /** How many pieces of bytes have come through, and how many bytes. */
   readonly chunks: () => number
+  readonly bytes: () => number
 }
 
 export const makeWire = Effect.fnUntraced(function*(
@@ -156,6 +165,7 @@ export const makeWire = Effect.fnUntraced(function*(
   const stuck = new WeakSet<Socket>()
   let held = false
   let chunks = 0
+  let bytes = 0
   const isStuck = (socket: Socket) => held || stuck.has(socket)
   const hold = () => {
     held = true
@@ -172,6 +182,7 @@ export const makeWire = Effect.fnUntraced(function*(
       keep(from)
       from.on("data", (chunk: Buffer) => {
         chunks++
+        bytes += chunk.length
         if (!isStuck(from)) to.write(chunk)
       })
       from.on("close", () => isStuck(from) || to.destroy())
@@ -185,7 +196,7 @@ export const makeWire = Effect.fnUntraced(function*(
       cut()
       server.close()
     }))
-  return { port, cut, hold, release: () => (held = false), chunks: () => chunks }
+  return { port, cut, hold, release: () => (held = false), chunks: () => chunks, bytes: () => bytes }
 })
 
 export const listenOn = (server: Server): Effect.Effect<number> =>

@@ -1,10 +1,11 @@
 /**
  * Settings from Effect's `Config`: the environment, a file, or whatever provider the app has.
  *
- * Names are `distkv.nodeId`, `distkv.start`, …; with `ConfigProvider.constantCase` they are `DISTKV_NODE_ID`,
- * `DISTKV_START`, … in the environment. `start` is `bootstrap`, `await`, or the addresses to join, with commas between.
+ * Names are `distkv.nodeId`, `distkv.limits.valueBytes`, …, as in a file, and `DISTKV_NODE_ID`,
+ * `DISTKV_LIMITS_VALUE_BYTES`, … as in the environment; where a provider has both, the first counts. `start` is
+ * `bootstrap`, `await`, or the addresses to join, with commas between.
  */
-import { Config, Option } from "effect"
+import { Config, ConfigProvider, Effect, Option } from "effect"
 import type { SettingsInput } from "./DistKvSettings.ts"
 
 const startOf = (text: string): NonNullable<SettingsInput["start"]> => {
@@ -47,8 +48,7 @@ const present = <A extends Record<string, Option.Option<unknown>>>(options: A): 
   return Object.fromEntries(entries) as Present<A>
 }
 
-/** The settings of one node; what is not configured has its default. */
-export const settingsConfig: Config.Config<SettingsInput> = fields.pipe(
+const named: Config.Config<SettingsInput> = fields.pipe(
   Config.nested("distkv"),
   Config.map(({ limits, start, ...rest }) => ({
     ...present(rest),
@@ -56,3 +56,11 @@ export const settingsConfig: Config.Config<SettingsInput> = fields.pipe(
     limits: present(limits)
   }))
 )
+
+/** The settings of one node; what is not configured has its default. */
+export const settingsConfig: Effect.Effect<SettingsInput, Config.ConfigError> = Effect.gen(function*() {
+  const provider = yield* ConfigProvider.ConfigProvider
+  const plain = yield* named.parse(provider)
+  const constant = yield* named.parse(ConfigProvider.constantCase(provider))
+  return { ...constant, ...plain, limits: { ...constant.limits, ...plain.limits } }
+})

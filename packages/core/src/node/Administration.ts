@@ -10,19 +10,19 @@ import {
   NoLeader,
   OutcomeUnknown
 } from "../DistKvError.ts"
-import { Address, NodeId, PublicKey } from "../domain/Identity.ts"
+import { Address, NodeId } from "../domain/Identity.ts"
 import { findMember, type Member } from "../domain/Membership.ts"
 import type { AdminCommand, AdminResult } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
+import { parsePublicKey } from "../domain/PublicKeyText.ts"
 import type { RaftNode } from "./RaftNode.ts"
-import { timeoutOf } from "./Requests.ts"
+import { deadlineOf } from "./Requests.ts"
 
 /** How often a joining node looks whether it has been told of its admission. */
 const lookEvery = Duration.millis(10)
 
 const isNodeId = Schema.is(NodeId)
 const isAddress = Schema.is(Address)
-const isPublicKey = Schema.is(PublicKey)
 
 const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
 
@@ -76,14 +76,13 @@ export const addMember = (
   member: AddMember,
   options: CallOptions | undefined
 ): Effect.Effect<Member, ClusterError> => {
-  const timeout = timeoutOf(options)
+  const timeout = deadlineOf("call", options)
   if (timeout instanceof InvalidRequest) return Effect.fail(timeout)
   const { address, id } = member
-  // What ssh-keygen wrote ends in a comment, which is no part of the key.
-  const publicKey = member.publicKey.trim().split(/\s+/).slice(0, 2).join(" ")
+  const publicKey = parsePublicKey(member.publicKey)
   if (!isNodeId(id)) return invalid("a node id has 1 to 64 letters, digits, dots, dashes or underscores")
   if (!isAddress(address)) return invalid("an address is host:port")
-  if (!isPublicKey(publicKey)) return invalid("a public key is its type and its base64, as in an .pub file")
+  if (publicKey === null) return invalid("a public key is its type and its base64, whole, as in a .pub file")
   const command: AdminCommand = { _tag: "AddMember", id, address, publicKey, learner: member.learner ?? false }
   return Effect.flatMap(
     ask(node, command, timeout),
@@ -96,7 +95,7 @@ export const transfer = (
   to: string | undefined,
   options: CallOptions | undefined
 ): Effect.Effect<{ readonly leader: NodeId; readonly term: Term }, ClusterError> => {
-  const timeout = timeoutOf(options)
+  const timeout = deadlineOf("call", options)
   if (timeout instanceof InvalidRequest) return Effect.fail(timeout)
   if (to !== undefined && !isNodeId(to)) return invalid("this is no node id")
   return Effect.flatMap(
@@ -112,7 +111,7 @@ export const join = Effect.fnUntraced(function*(
   address: string,
   options: JoinOptions | undefined
 ): Effect.fn.Return<Member, ClusterError> {
-  const timeout = timeoutOf(options)
+  const timeout = deadlineOf("join", options)
   if (timeout instanceof InvalidRequest) return yield* timeout
   if (!isAddress(address)) return yield* invalid("an address is host:port")
   const refusal = node.refusal()

@@ -5,6 +5,7 @@ import type {
   Consistency,
   DeleteOptions,
   DeleteRangeOptions,
+  JoinOptions,
   ListOptions,
   ReadOptions,
   SetOptions
@@ -26,8 +27,41 @@ const encoder = new TextEncoder()
 /** A checked value, or why it is refused. */
 export type Checked<A> = A | InvalidRequest
 
+/** The names of a call's options. What is misspelled, or not there yet, is refused, never accepted and ignored. */
+const callNames = ["timeout"] as const satisfies ReadonlyArray<keyof CallOptions>
+const readNames = [...callNames, "consistency", "minRevision"] as const satisfies ReadonlyArray<keyof ReadOptions>
+const optionNames = {
+  call: new Set<string>(callNames),
+  read: new Set<string>(readNames),
+  set: new Set<string>([...callNames, "ifRevision", "previous"] satisfies ReadonlyArray<keyof SetOptions>),
+  delete: new Set<string>([...callNames, "ifRevision"] satisfies ReadonlyArray<keyof DeleteOptions>),
+  list: new Set<string>(
+    [
+      ...readNames,
+      "prefix",
+      "from",
+      "to",
+      "after",
+      "limit",
+      "keysOnly",
+      "reverse"
+    ] satisfies ReadonlyArray<keyof ListOptions>
+  ),
+  deleteRange: new Set<string>(
+    [...callNames, "prefix", "from", "to", "all"] satisfies ReadonlyArray<keyof DeleteRangeOptions>
+  ),
+  join: new Set<string>([...callNames, "learner"] satisfies ReadonlyArray<keyof JoinOptions>)
+}
+
+/** The deadline's distance in milliseconds, of options of which all names are known. */
+export const deadlineOf = (call: keyof typeof optionNames, options: CallOptions | undefined): Checked<number> => {
+  const names = optionNames[call]
+  for (const name in options) if (!names.has(name)) return invalid(`unknown option ${JSON.stringify(name)}`)
+  return timeoutOf(options)
+}
+
 /** The deadline's distance in milliseconds. */
-export const timeoutOf = (options: CallOptions | undefined): Checked<number> => {
+const timeoutOf = (options: CallOptions | undefined): Checked<number> => {
   if (options?.timeout === undefined) return defaultTimeoutMs
   const duration = Duration.fromInput(options.timeout)
   const ms = Option.isSome(duration) ? Duration.toMillis(duration.value) : Number.NaN
@@ -47,6 +81,8 @@ export const keyOf = (key: string): Checked<Key> =>
     : invalid("a key is a well-formed string of 1 to 1024 bytes in UTF-8")
 
 const valueOf = (value: Uint8Array | string, maxBytes: number): Checked<Uint8Array> => {
+  // Encoding would put U+FFFD where half a surrogate pair is: another value than the one given.
+  if (typeof value === "string" && !value.isWellFormed()) return invalid("a value's text is well-formed")
   const bytes = typeof value === "string" ? encoder.encode(value) : value
   if (!(bytes instanceof Uint8Array)) return invalid("a value is bytes or text")
   return bytes.length <= maxBytes

@@ -31,6 +31,7 @@ import { type CallCounters, memberStatuses, metricsOf, statusOf } from "./NodeSt
 import type { RaftNode } from "./RaftNode.ts"
 import {
   type Checked,
+  deadlineOf,
   deleteCommand,
   deleteRangeCommand,
   demandOf,
@@ -39,8 +40,7 @@ import {
   pageOf,
   type ReadDemand,
   setCommand,
-  setManyCommand,
-  timeoutOf
+  setManyCommand
 } from "./Requests.ts"
 
 /** A page of a list ends when its keys and values weigh this much. */
@@ -200,10 +200,14 @@ export const make = (node: RaftNode): DistKv["Service"] => {
     get: (key, options) => {
       const checked = keyOf(key)
       if (checked instanceof InvalidRequest) return Effect.fail(checked)
-      return calls.read(demandOf(options), timeoutOf(options), (consistency) => lookUp(node, checked, consistency))
+      return calls.read(
+        demandOf(options),
+        deadlineOf("read", options),
+        (consistency) => lookUp(node, checked, consistency)
+      )
     },
     set: (key, value, options) =>
-      calls.write<SetResult>(setCommand(key, value, options, valueBytes), timeoutOf(options), (outcome) => {
+      calls.write<SetResult>(setCommand(key, value, options, valueBytes), deadlineOf("set", options), (outcome) => {
         if (outcome._tag !== "Put") return refusedOutcome(outcome)
         const { created, previous, revision } = outcome
         return Exit.succeed(
@@ -215,18 +219,22 @@ export const make = (node: RaftNode): DistKv["Service"] => {
     setMany: (entries, options) =>
       calls.write(
         setManyCommand(entries, valueBytes),
-        timeoutOf(options),
+        deadlineOf("call", options),
         (outcome) => outcome._tag === "Done" ? Exit.succeed({ revision: outcome.revision }) : refusedOutcome(outcome)
       ),
     delete: (key, options) =>
-      calls.write<DeleteResult>(deleteCommand(key, options), timeoutOf(options), (outcome) =>
-        outcome._tag === "Deleted"
-          ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
-          : refusedOutcome(outcome)),
+      calls.write<DeleteResult>(
+        deleteCommand(key, options),
+        deadlineOf("delete", options),
+        (outcome) =>
+          outcome._tag === "Deleted"
+            ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
+            : refusedOutcome(outcome)
+      ),
     deleteRange: (options) =>
       calls.write<DeleteRangeResult>(
         deleteRangeCommand(options),
-        timeoutOf(options),
+        deadlineOf("deleteRange", options),
         (outcome) =>
           outcome._tag === "Deleted"
             ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted })
@@ -235,7 +243,11 @@ export const make = (node: RaftNode): DistKv["Service"] => {
     list: (options) => {
       const page = pageOf(options)
       if (page instanceof InvalidRequest) return Effect.fail(page)
-      return calls.read(demandOf(options), timeoutOf(options), (consistency) => listPage(node, page, consistency))
+      return calls.read(
+        demandOf(options),
+        deadlineOf("list", options),
+        (consistency) => listPage(node, page, consistency)
+      )
     },
     status: alive(() => statusOf(state, node.address, node.refusal() !== null, node.isClosing())),
     metrics: alive(() => metricsOf(state, node.committer, node.checkpointer, calls.counters)),

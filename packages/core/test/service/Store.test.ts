@@ -138,6 +138,8 @@ onOneNode("everything outside the limits is refused before it enters the log", (
       kv.set("k".repeat(1025), "x"),
       kv.set("\uff41".repeat(342), "x"),
       kv.set("a", new Uint8Array(1024 * 1024 + 1)),
+      kv.set("a", "half a pair: \ud800"),
+      kv.setMany([["a", "\udc00"]]),
       kv.set("a", "x", { ifRevision: -1 }),
       kv.set("a", "x", { ifRevision: 1.5 }),
       kv.set("a", "x", { timeout: "61 seconds" }),
@@ -160,6 +162,32 @@ onOneNode("everything outside the limits is refused before it enters the log", (
     }
     yield* kv.set("k".repeat(1024), new Uint8Array(1024 * 1024))
     assert.strictEqual((yield* kv.status).revision, 1)
+  }))
+
+onOneNode("an option that is misspelled, or not there yet, is refused and not ignored", (kv) =>
+  Effect.gen(function*() {
+    const misspelled: object = { timeOut: "1 second" }
+    const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }>> = {
+      get: kv.get("a", misspelled),
+      set: kv.set("a", "x", { ttl: "5 seconds" } as object),
+      setMany: kv.setMany([["a", "x"]], { previous: true } as object),
+      delete: kv.delete("a", { previous: true } as object),
+      list: kv.list({ ...misspelled, prefix: "a" }),
+      deleteRange: kv.deleteRange({ ...misspelled, prefix: "a" }),
+      join: kv.join("127.0.0.1:1", { voter: true } as object),
+      transferLeadership: kv.transferLeadership(undefined, { force: true } as object)
+    }
+    for (const [name, call] of Object.entries(calls)) {
+      assert.strictEqual(tagOf(yield* Effect.result(call)), "InvalidRequest", name)
+    }
+    assert.strictEqual((yield* kv.status).revision, 0)
+  }))
+
+onOneNode("nobody is admitted with a text that cannot be a public key", (kv) =>
+  Effect.gen(function*() {
+    const member = { id: "n2", address: "127.0.0.1:1", publicKey: "ssh-ed25519 AAAA" }
+    assert.strictEqual(tagOf(yield* Effect.result(kv.members.add(member))), "InvalidRequest")
+    assert.lengthOf(yield* kv.members.list, 1)
   }))
 
 onOneNode("a read waits for the revision it asks for, and no longer than its deadline", (kv) =>

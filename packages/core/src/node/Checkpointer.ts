@@ -52,8 +52,9 @@ export const make = Effect.fnUntraced(function*(
 
   const run = Effect.gen(function*() {
     while (true) {
-      for (let i = 0; i < looksPerInterval && machine.dirtyBytes < bytes; i++) yield* pause
-      if (machine.isDirty) yield* write
+      // The last checkpoint of a closing node may be under way beside this loop.
+      for (let i = 0; i < looksPerInterval && (machine.isFrozen || machine.dirtyBytes < bytes); i++) yield* pause
+      if (machine.isDirty && !machine.isFrozen) yield* write
     }
   })
 

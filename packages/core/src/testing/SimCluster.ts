@@ -260,7 +260,7 @@ export class SimCluster<App = never> {
       node.disk.logDevice.resume()
       node.disk.stateDevice.resume()
       node.disk.spaceLeft = node.disk.spaceLeft === null ? null : 1_000_000_000
-      node.start()
+      node.keepUp()
     }
   }
 

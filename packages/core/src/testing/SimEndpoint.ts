@@ -3,7 +3,7 @@ import { Effect, type Scope } from "effect"
 import { NoLeader } from "../DistKvError.ts"
 import type { Address, ClusterId, Identity, NodeId, PublicKey } from "../domain/Identity.ts"
 import { emptyMembership, type Membership } from "../domain/Membership.ts"
-import { firstCallId, judgePeer, maySay } from "../domain/PeerDirectory.ts"
+import { firstCallId, judgePeer, maySay, type PeerIdentity } from "../domain/PeerDirectory.ts"
 import type { AdminCommand, AdminResult, Envelope, Link } from "../domain/PeerMessage.ts"
 import type { OpenTransport, PeerTraffic } from "../Transport.ts"
 import type { SimHost } from "./SimHost.ts"
@@ -21,6 +21,7 @@ export interface Endpoint extends Speaker {
   readonly address: Address
   readonly host: SimHost
   readonly deliver: (envelope: Envelope) => void
+  readonly connectsTo: (peer: Endpoint) => boolean
 }
 
 /** The key of a simulated node follows from its id. */
@@ -61,20 +62,27 @@ class OpenEndpoint implements Endpoint {
     const { message } = envelope
     const { clusterId, from, incarnation, publicKey } = envelope
     const peer = { nodeId: from, clusterId, incarnation, publicKey }
-    const own = {
-      nodeId: this.identity.nodeId,
-      clusterId: this.clusterId,
-      incarnation: this.identity.incarnation,
-      publicKey: publicKeyOf(this.identity.nodeId)
-    }
     const isAnswer = message._tag === "AdminReply" && this.calls.has(message.id)
-    if (!isAnswer && !maySay(judgePeer(own, this.membership, peer), peer, message)) return
+    if (!isAnswer && !maySay(judgePeer(this.own, this.membership, peer), peer, message)) return
     count(this.received, envelope.from, 1)
     if (message._tag === "AdminReply" && message.id >= firstCallId) {
       this.calls.get(message.id)?.(message.result)
       return
     }
     this.receive(envelope)
+  }
+
+  /** What this process says of itself when a connection opens. */
+  private get own(): PeerIdentity {
+    const { incarnation, nodeId } = this.identity
+    return { nodeId, incarnation, clusterId: this.clusterId, publicKey: publicKeyOf(nodeId) }
+  }
+
+  /** Whether it keeps a connection to this peer: a member under another identity is a stranger. */
+  connectsTo(peer: Endpoint): boolean {
+    const { incarnation, nodeId } = peer.identity
+    const identity = { nodeId, incarnation, clusterId: peer.clusterId, publicKey: publicKeyOf(nodeId) }
+    return judgePeer(this.own, this.membership, identity)._tag === "member"
   }
 
   get port(): OpenTransport {

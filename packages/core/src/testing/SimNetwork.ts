@@ -5,6 +5,7 @@
 import { crc32 } from "node:zlib"
 import type { NodeId } from "../domain/Identity.ts"
 import { decodeMessage, encodeMessage } from "../domain/PeerCodec.ts"
+import { firstCallId } from "../domain/PeerDirectory.ts"
 import { type Envelope, laneOf, type PeerMessage } from "../domain/PeerMessage.ts"
 import type { DurableClaim, Transport } from "../Transport.ts"
 import { messageText } from "./MessageText.ts"
@@ -161,6 +162,9 @@ export class SimNetwork {
       this.counts.overflowed++
       return false
     }
+    const receiver = this.endpoints.get(to)
+    const isCall = (message._tag === "AdminRequest" || message._tag === "AdminReply") && message.id >= firstCallId
+    if (receiver !== undefined && !isCall && !endpoint.connectsTo(receiver)) return false
     const verdict = this.filter?.(packet) ?? "deliver"
     if (verdict !== "deliver") {
       if (verdict === "hold") this.held.push(packet)

@@ -52,7 +52,6 @@ export class SimNode<App = never> {
   onEnd: (node: SimNode<App>) => void = () => {}
   /** Called when it begins to serve. */
   onUp: (node: SimNode<App>) => void = () => {}
-  private isClosing = false
   private startsAgain = false
   private readonly parts: SimNodeParts<App>
   private run: Run<App> | null = null
@@ -83,12 +82,9 @@ export class SimNode<App = never> {
     return this.run?.services ?? null
   }
 
-  /** Starts a process, unless one runs; where one is closing, the next one follows it. */
+  /** Starts a process, unless one runs. */
   start(): void {
-    if (this.isRunning) {
-      this.startsAgain = this.isClosing
-      return
-    }
+    if (this.isRunning) return
     const { clocks, disk, view, world } = this.parts
     this.runs++
     this.condition = "starting"
@@ -128,10 +124,17 @@ export class SimNode<App = never> {
     world.drain()
   }
 
+  /** Starts a process now, or as soon as the one that runs has ended by itself. */
+  keepUp(): void {
+    this.startsAgain = this.isRunning
+    this.start()
+  }
+
   /** Power loss: everything in memory is gone, and unfinished writes are as the disk's faults say. */
   crash(): void {
     const host = this.run?.host
     if (host === undefined) return
+    this.startsAgain = false
     this.parts.world.timeline.record(this.parts.world.now, this.id, "loses power")
     host.crash()
     this.disk.crash()
@@ -142,7 +145,7 @@ export class SimNode<App = never> {
   close(): void {
     if (this.run === null) return
     this.parts.world.timeline.record(this.parts.world.now, this.id, "closes")
-    this.isClosing = true
+    this.startsAgain = false
     this.run.fiber.interruptUnsafe()
     this.parts.world.drain()
   }
@@ -184,7 +187,6 @@ export class SimNode<App = never> {
     this.parts.view.ended(this.id)
     this.onEnd(this)
     const { startsAgain } = this
-    this.isClosing = false
     this.startsAgain = false
     if (startsAgain) this.start()
   }

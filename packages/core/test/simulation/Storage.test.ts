@@ -1,0 +1,98 @@
+/** Disks that fail, hang, or are full: the node stops or hands over, and the others go on. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { DistKv } from "../../src/DistKv.ts"
+import type { LogIndex } from "../../src/domain/Position.ts"
+import { SimCluster } from "../../src/testing/SimCluster.ts"
+import { followersOf, get, leaderOf, set, tagOf } from "./calls.ts"
+
+const electionTimeoutMs = 300
+
+describe("storage", () => {
+  it("D01 a leader whose write fails once stops, and what it had is found elsewhere", () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const cluster = SimCluster.make({ nodes: 3, seed })
+      const leader = leaderOf(cluster)
+      cluster.call(leader, set("k", "1"))
+      cluster.node(leader).disk.logDevice.faults.failNext = 1
+      const write = cluster.fork(leader, set("k", "2", { timeout: 3000 }))
+      cluster.until("its end", () => cluster.node(leader).condition === "stopped")
+      cluster.until("another leader", () => cluster.leaderServes())
+      const answer = write.pollUnsafe()
+      if (answer !== undefined) assert.include(["success", "StorageFailed", "OutcomeUnknown"], tagOf(answer))
+      const other = cluster.leader()!
+      cluster.call(other, set("k", "3"))
+      cluster.restart(leader)
+      cluster.converge()
+      assert.strictEqual(cluster.call(leader, get("k")), "3")
+    }
+  })
+
+  it("D02 a follower whose write fails stops without an acknowledgement, and the quorum goes on", () => {
+    const cluster = SimCluster.make({ nodes: 3 })
+    const leader = leaderOf(cluster)
+    const [follower] = followersOf(cluster)
+    cluster.node(follower).disk.logDevice.faults.failNext = 1
+    cluster.call(leader, set("k", "1"))
+    cluster.until("its end", () => cluster.node(follower).condition === "stopped")
+    cluster.call(leader, set("k", "2"))
+    assert.strictEqual(cluster.leader(), leader)
+    cluster.converge()
+    assert.strictEqual(cluster.call(follower, get("k")), "2")
+  })
+
+  it("D03 a leader whose disk is full hands over, and growth is refused only where all disks are full", () => {
+    const cluster = SimCluster.make({ nodes: 3, settings: {} })
+    for (const node of cluster.nodes.values()) node.disk.spaceLeft = 1_000_000
+    const leader = leaderOf(cluster)
+    cluster.call(leader, set("k", "1"))
+    cluster.node(leader).disk.spaceLeft = -1
+    cluster.until("another leader", () => cluster.leaderServes() && cluster.leader() !== leader, 20_000)
+    assert.strictEqual(cluster.call(leader, set("k", "2")).revision, 2, "it still forwards")
+    for (const node of cluster.nodes.values()) node.disk.spaceLeft = -1
+    cluster.run(3000)
+    const now = cluster.leader()!
+    assert.strictEqual(tagOf(cluster.exit(now, set("k", "3"))), "StorageFull")
+    assert.isTrue(cluster.call(now, Effect.flatMap(DistKv, (kv) => kv.delete("k"))).deleted)
+    for (const node of cluster.nodes.values()) node.disk.spaceLeft = 1_000_000
+    cluster.run(2500)
+    assert.isTrue(cluster.call(now, set("k", "4")).created)
+    const { elections } = cluster.view
+    cluster.run(20 * electionTimeoutMs)
+    assert.strictEqual(cluster.view.elections, elections, "no elections in a loop")
+  })
+
+  it("D04 a leader whose disk hangs stops leading, and those who asked it are answered", () => {
+    const cluster = SimCluster.make({ nodes: 3, settings: { commitTimeout: 20_000 } })
+    const leader = leaderOf(cluster)
+    const [follower] = followersOf(cluster)
+    cluster.node(leader).disk.logDevice.hang()
+    const forwarded = cluster.fork(follower, set("k", "1", { timeout: 5000 }))
+    const own = cluster.fork(leader, set("k", "2", { timeout: 5000 }))
+    const waited = cluster.now
+    cluster.until("the end of its leadership", () => cluster.view.node(cluster.node(leader).id).last?.role !== "Leader")
+    assert.isAtMost(cluster.now - waited, 2 * electionTimeoutMs + 60)
+    cluster.until("another leader", () => cluster.leaderServes() && cluster.leader() !== leader)
+    cluster.call(cluster.leader()!, set("k", "3"))
+    cluster.run(5600)
+    for (const write of [forwarded, own]) assert.isDefined(write.pollUnsafe())
+    cluster.converge()
+  })
+
+  it("D06 a damaged record in the middle of the log is no shorter log: the node does not start", () => {
+    const cluster = SimCluster.make({ nodes: 3, settings: { checkpointInterval: 60_000 } })
+    const leader = leaderOf(cluster)
+    const [damaged] = followersOf(cluster)
+    for (let i = 0; i < 10; i++) cluster.call(leader, set(`k${i}`, "v"))
+    cluster.run(100)
+    cluster.crash(damaged)
+    const node = cluster.node(damaged)
+    node.disk.flipBit(5 as LogIndex, 400)
+    // Its end is right this time.
+    node.onEnd = () => {}
+    node.start()
+    cluster.until("its end", () => node.condition === "stopped")
+    assert.include(String(node.failure), "StorageFailed")
+    cluster.call(leader, set("k", "the others go on"))
+  })
+})

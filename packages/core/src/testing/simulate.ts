@@ -4,18 +4,23 @@
  * ```ts
  * simulate({
  *   seeds: 50,
- *   nodes: 3,
+ *   tag: TicketShop,
  *   service: TicketShop.layer,
- *   clients: (shop, client) => shop.buy(`customer ${client}`),
- *   verify: (shop) => Effect.map(shop.sold, (sold) => assert.isAtMost(sold, 100))
+ *   property: () => {
+ *     const sold = new Set<number>()
+ *     return {
+ *       client: (shop, name) => Effect.map(shop.buy(name), (seat) => assert.isFalse(sold.has(seat)) ?? sold.add(seat)),
+ *       verify: (shop) => Effect.map(shop.sold, (seats) => assert.includeMembers(seats, [...sold]))
+ *     }
+ *   }
  * })
  * ```
  *
  * Each seed is a cluster of production nodes in a world of its own. The service runs on every node over that node's
  * `DistKv`. Clients call it again and again while faults come and go; then all faults end, the cluster recovers, and
- * `verify` runs on every node. What fails, fails with the seed that shows it, and `only` runs that seed again.
+ * `verify` runs on every node. What fails names the seed that shows it, and `only` runs that seed again.
  */
-import { Cause, Context, Effect, Exit, type Layer } from "effect"
+import { Cause, type Context, Effect, Exit, type Layer } from "effect"
 import type { DistKv } from "../DistKv.ts"
 import type { SettingsInput } from "../DistKvSettings.ts"
 import { Adversary } from "./Adversary.ts"
@@ -23,7 +28,14 @@ import { calmNetwork } from "./NetworkFaults.ts"
 import { makePrng } from "./Prng.ts"
 import { SimCluster } from "./SimCluster.ts"
 import { drawPlan, type FaultClass, faultClasses, type SimPlan } from "./SimPlan.ts"
-import { SimulationFailed } from "./SimulationFailed.ts"
+
+/** What is done and expected in one run; made anew for each, so it may keep notes of its own. */
+export interface Property<Service> {
+  /** What a client does, again and again. A typed error is its own affair; a defect, such as a failed assertion, fails the run. */
+  readonly client: (service: Service, client: string) => Effect.Effect<unknown, unknown>
+  /** What must hold on every node once all faults have ended and the clients rest. */
+  readonly verify: (service: Service, node: string) => Effect.Effect<unknown, unknown>
+}
 
 export interface SimulateOptions<Id, Service> {
   /** How many seeds; default 20. */
@@ -32,21 +44,18 @@ export interface SimulateOptions<Id, Service> {
   readonly only?: number | undefined
   /** Default 3. */
   readonly nodes?: number | undefined
-  /** Which faults may happen; each in about half of the seeds. Default: those below. */
+  /** Which faults may happen, each in about half of the runs; default `commonFaults`. */
   readonly faults?: ReadonlyArray<FaultClass> | undefined
-  /** Simulated milliseconds of faults; default 10,000. */
+  /** Simulated milliseconds with faults; default 10,000. */
   readonly faultMs?: number | undefined
   readonly settings?: SettingsInput | undefined
-  /** The key of the service under test. */
+  /** The key of the service under test, … */
   readonly tag: Context.Key<Id, Service>
-  /** The service under test; it is built on every node. */
+  /** … and its Layer, which is built on every node. */
   readonly service: Layer.Layer<Id, unknown, DistKv>
-  /** What a client does, again and again; its errors are its own affair. `client` tells clients apart. */
-  readonly client: (service: Service, client: string) => Effect.Effect<unknown, unknown>
   /** Clients on each node; default 2. */
   readonly clientsPerNode?: number | undefined
-  /** What must hold on every node once all faults have ended and the clients rest. */
-  readonly verify: (service: Service, node: string) => Effect.Effect<unknown, unknown>
+  readonly property: () => Property<Service>
 }
 
 /** Faults that a service notices: of the network, and of the processes. */
@@ -89,8 +98,9 @@ const simulateSeed = <Id, Service>(options: SimulateOptions<Id, Service>, seed: 
     fuzz: plan.fuzz,
     replay: `simulate({ only: ${seed}, … })`
   })
+  const property = options.property()
   const load = { isOn: true }
-  attendClients(cluster, options, load)
+  attendClients(cluster, options, property, load)
   cluster.start()
   const adversary = new Adversary(cluster, plan, () => {})
   adversary.begin()
@@ -99,27 +109,30 @@ const simulateSeed = <Id, Service>(options: SimulateOptions<Id, Service>, seed: 
   recover(cluster, plan)
   load.isOn = false
   cluster.run(5000)
-  for (const id of cluster.ids) verifyNode(cluster, options, id)
+  for (const id of cluster.ids) verifyNode(cluster, options.tag, property, id)
 }
 
 /** Clients begin with each run of a node, and end with it. */
 const attendClients = <Id, Service>(
   cluster: SimCluster<Id>,
-  options: SimulateOptions<Id, Service>,
+  { clientsPerNode = 2, tag }: SimulateOptions<Id, Service>,
+  property: Property<Service>,
   load: { readonly isOn: boolean }
 ): void => {
   for (const node of cluster.nodes.values()) {
     node.onUp = (up) => {
       const random = makePrng(cluster.world.seed).fork(`clients ${up.id} ${up.runs}`)
-      for (let i = 1; i <= (options.clientsPerNode ?? 2); i++) {
-        const client = `${up.id}.${up.runs}.${i}`
-        const once = Effect.suspend(() => {
-          if (!load.isOn || up.services === null) return Effect.sleep(20)
-          const service = Context.get(up.services as Context.Context<Id>, options.tag)
-          return Effect.andThen(Effect.exit(options.client(service, client)), Effect.sleep(random.exponential(20)))
-        })
-        up.fork(Effect.forever(once))
-      }
+      const use = Effect.fnUntraced(function*(client: string): Effect.fn.Return<never, never, Id> {
+        const service = yield* tag
+        while (true) {
+          if (load.isOn) {
+            const exit = yield* Effect.exit(property.client(service, client))
+            if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) fail(cluster, up.id, exit.cause)
+          }
+          yield* Effect.sleep(random.exponential(20))
+        }
+      })
+      for (let i = 1; i <= clientsPerNode; i++) up.fork(use(`${up.id}.${up.runs}.${i}`))
     }
   }
 }
@@ -132,13 +145,14 @@ const recover = <Id>(cluster: SimCluster<Id>, plan: SimPlan): void => {
 
 const verifyNode = <Id, Service>(
   cluster: SimCluster<Id>,
-  { tag, verify }: SimulateOptions<Id, Service>,
+  tag: Context.Key<Id, Service>,
+  property: Property<Service>,
   id: string
 ): void => {
-  const exit = cluster.exit(id, Effect.flatMap(tag, (service) => verify(service, id)))
-  if (Exit.isSuccess(exit)) return
-  const message = `does not hold on ${id}: ${Cause.pretty(exit.cause)}`
-  cluster.world.violate("verify", message)
-  const violation = { invariant: "verify", message, at: cluster.now }
-  throw new SimulationFailed(violation, cluster.timeline(), `simulate({ only: ${cluster.world.seed}, … })`)
+  const exit = cluster.exit(id, Effect.flatMap(tag, (service) => property.verify(service, id)))
+  if (Exit.isFailure(exit)) fail(cluster, id, exit.cause)
+  cluster.check()
 }
+
+const fail = <Id>(cluster: SimCluster<Id>, id: string, cause: Cause.Cause<unknown>): void =>
+  cluster.world.violate("property", `does not hold on ${id}: ${Cause.pretty(cause)}`)

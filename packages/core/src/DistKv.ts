@@ -120,8 +120,13 @@ export interface MemberStatus extends Member {
   readonly lag: number | null
   /** The program version it runs. */
   readonly version: string | null
-  /** Members whose key it does not accept, or to which it is not connected; they hold up a promotion. */
+  /**
+   * Members whose key it does not accept, or that it does not reach although they are up and accept its own; they hold
+   * up a promotion.
+   */
   readonly missingKeys: ReadonlyArray<NodeId>
+  /** The leader refuses it: it came back without entries that it had acknowledged, thus in an older directory. */
+  readonly rolledBack: boolean | null
 }
 
 /** This node's view of itself and its cluster; never needs the quorum. */

@@ -38,7 +38,8 @@ const memberStatus = (node: NodeState, member: Member): MemberStatus => {
     match: known?.match ?? null,
     lag: known === null ? null : Math.max(0, node.log.last - known.match),
     version: own ? node.parts.version : known?.version ?? null,
-    missingKeys: known?.missing ?? []
+    missingKeys: known?.missing ?? [],
+    rolledBack: known?.forgot ?? null
   }
 }
 

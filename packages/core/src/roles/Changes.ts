@@ -99,13 +99,20 @@ export class Changes {
     )
   }
 
-  /** The members that `id` does not reach, as far as is known. */
-  unreachedBy(id: NodeId): ReadonlyArray<NodeId> {
+  /** The members whose keys `id` lacks, and those that it does not reach for no reason that stands elsewhere. */
+  missingOf(id: NodeId): ReadonlyArray<NodeId> {
     const links = this.linksOf(id)
     if (links === undefined) return []
+    const refuses = (one: ReadonlyArray<Link> | undefined, other: NodeId) =>
+      one?.some((link) => link.id === other && !link.accepts) ?? false
+    // One that is down is not reached either, and one that lacks this key itself is named as that.
     return this.node.membership.members
       .map((member) => member.id)
-      .filter((other) => other !== id && !reaches(links, other))
+      .filter((other) =>
+        other !== id &&
+        (refuses(links, other) ||
+          (!reaches(links, other) && this.isLive(other) && !refuses(this.linksOf(other), id)))
+      )
   }
 
   private linksOf(id: NodeId): ReadonlyArray<Link> | undefined {

@@ -327,7 +327,8 @@ export class Leader {
       match: this.replication.match(id),
       contactAt: progress?.contactAt ?? this.node.now,
       version: own ? this.node.parts.version : this.changes.reports.get(id)?.version ?? null,
-      missing: this.changes.unreachedBy(id)
+      missing: this.changes.missingOf(id),
+      forgot: progress?.forgot ?? false
     }
   }
 }

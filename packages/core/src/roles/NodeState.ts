@@ -71,6 +71,8 @@ export interface MemberKnowledge {
   readonly contactAt: number
   readonly version: string | null
   readonly missing: ReadonlyArray<NodeId>
+  /** Whether it came back without entries that it had acknowledged, and is refused. */
+  readonly forgot: boolean
 }
 
 /** A leader's knowledge of its cluster, for the status. */

@@ -66,13 +66,17 @@ export class Replication {
 
   /** What `id` holds durably; of this node itself, what its own disk does. */
   readonly match = (id: NodeId): LogIndex =>
-    id === this.node.id ? this.node.durable.index : this.progress.get(id)?.match ?? (0 as LogIndex)
+    id === this.node.id ? this.node.durable.index : this.matchOf(this.progress.get(id))
+
+  private matchOf(progress: Progress | undefined): LogIndex {
+    return progress === undefined || progress.forgot ? (0 as LogIndex) : progress.match
+  }
 
   /** Whether `id` was in contact less than `withinMs` milliseconds ago. */
   isLive(id: NodeId, withinMs: number): boolean {
     if (id === this.node.id) return true
     const progress = this.progress.get(id)
-    return progress !== undefined && this.node.now - progress.contactAt < withinMs
+    return progress !== undefined && !progress.forgot && this.node.now - progress.contactAt < withinMs
   }
 
   /** Whether `id` has answered `round` or a later one. */
@@ -83,7 +87,9 @@ export class Replication {
   /** Takes a follower's answer in this term. */
   receive(from: NodeId, reply: PeerMessageOf<"AppendReply">): void {
     const progress = this.progress.get(from)
-    if (progress === undefined || reply.round > this.round) return
+    if (progress === undefined || progress.forgot || reply.round > this.round) return
+    if (!reply.matched) progress.judge(reply.hint, reply.round)
+    if (progress.forgot) return
     progress.refused = false
     if (reply.round > progress.round) {
       progress.round = reply.round
@@ -92,7 +98,7 @@ export class Replication {
       }
     }
     if (reply.matched) {
-      if (reply.index <= this.node.log.last) progress.matched(reply.index)
+      if (reply.index <= this.node.log.last) progress.matched(reply.index, this.round)
     } else progress.rejected(reply.index, agreeingUpTo(this.node.log, reply.hint))
   }
 
@@ -112,6 +118,7 @@ export class Replication {
   /** Sends each follower what it may get now. */
   flush(): void {
     for (const [id, progress] of this.progress) {
+      if (progress.forgot) continue
       const sent = this.sendNew(id, progress)
       if (!sent && (this.broadcast || this.owesCommit(progress))) this.sendAppend(id, progress, [])
     }

@@ -6,6 +6,9 @@
  *
  * Invariant: `match < next <= leader's last + 1`, and `match` never falls during a leader's term. What is on its way
  * lies between the two. A late or repeated rejection changes nothing.
+ *
+ * A follower that lacks what it has acknowledged (its directory was put back to an older state) breaks what the quorum
+ * rests on: the leader that remembers sends it nothing and counts it nowhere.
  */
 import type { LogId, LogIndex } from "../domain/Position.ts"
 
@@ -25,6 +28,10 @@ export class Progress {
   refused = false
   /** The highest round of contact answered. */
   round = 0
+  /** The leader's round when `match` was last raised: an answer to a later one was given after the acknowledgement. */
+  private matchedInRound = 0
+  /** It came back without entries that it had acknowledged. */
+  forgot = false
   /** Milliseconds (monotonic) at which the newest answered round was sent. */
   contactAt: number
   /** Entries from `next` are being read from the log store for this follower. */
@@ -42,7 +49,7 @@ export class Progress {
 
   /** Whether an append may go out now, with `windowBytes` as the bound on what is unanswered. */
   maySend(windowBytes: number): boolean {
-    if (this.refused) return false
+    if (this.refused || this.forgot) return false
     return this.state === "Probe" ? !this.paused : this.inflightBytes < windowBytes
   }
 
@@ -57,10 +64,13 @@ export class Progress {
     this.inflightBytes += bytes
   }
 
-  /** The follower holds everything up to `index` durably. Returns whether that was news. */
-  matched(index: LogIndex): boolean {
+  /** The follower holds everything up to `index` durably; `round` is the leader's. Returns whether that was news. */
+  matched(index: LogIndex, round = 0): boolean {
     const news = index > this.match
-    if (news) this.match = index
+    if (news) {
+      this.match = index
+      this.matchedInRound = round
+    }
     if (this.next <= this.match) this.next = (this.match + 1) as LogIndex
     let done = 0
     while (done < this.inflight.length && this.inflight[done]!.last <= this.match) {
@@ -86,6 +96,15 @@ export class Progress {
     if (this.state === "Probe" && rejected !== this.next - 1) return false
     this.probe(Math.max(this.match + 1, Math.min(rejected, agreed.index + 1)) as LogIndex)
     return true
+  }
+
+  /**
+   * Takes note of where a follower that rejected an append says its log may agree. An intact one always names `match`
+   * or more: what it acknowledged is in the leader's log, and terms do not fall along a log. One that names less, in
+   * answer to a round that was begun after its acknowledgement had come, has lost what it acknowledged.
+   */
+  judge(hint: LogId, round: number): void {
+    if (hint.index < this.match && round > this.matchedInRound) this.forgot = true
   }
 
   /** Starts over from what is known for certain, since nothing was heard for too long. */

@@ -102,7 +102,8 @@ export const rejected = (
   from: number,
   termOf: number,
   indexOf: number,
-  hint: readonly [term: number, index: number]
+  hint: readonly [term: number, index: number],
+  round = 0
 ): NodeMessage =>
   peer(from, {
     _tag: "AppendReply",
@@ -110,7 +111,7 @@ export const rejected = (
     matched: false,
     index: index(indexOf),
     hint: { term: term(hint[0]), index: index(hint[1]) },
-    round: 0
+    round
   })
 
 export const voteRequest = (

@@ -39,6 +39,35 @@ describe("a leader's commit", () => {
   })
 })
 
+describe("what a leader knows of its members' keys", () => {
+  const report = (from: number, ...links: ReadonlyArray<readonly [to: number, accepts: boolean, connected: boolean]>) =>
+    peer(from, {
+      _tag: "LinkReport",
+      term: term(2),
+      links: links.map(([to, accepts, connected]) => ({ id: id(to), accepts, connected })),
+      version: "test",
+      full: false
+    })
+  const missing = (bench: Bench, of: number) => bench.node.leadership!.knows(id(of))!.missing
+
+  it("names a key that a member lacks, whether its owner is up or not, and on one side only", () => {
+    const bench = new Bench().lead([2]).deliver(accepted(2, 2, 1, 1), accepted(3, 2, 1, 1))
+    bench.deliver(report(2, [1, true, true], [3, false, false]), report(3, [1, true, true], [2, true, false]))
+    assert.deepStrictEqual([missing(bench, 2), missing(bench, 3)], [[id(3)], []])
+    for (let i = 0; i < 25; i++) bench.elapse(100).deliver(beat, accepted(2, 2, 1, i + 1))
+    assert.isFalse(bench.node.leadership!.isLive(id(3)))
+    assert.deepStrictEqual(missing(bench, 2), [id(3)])
+  })
+
+  it("does not take a member that is down for one whose key is missing", () => {
+    const bench = new Bench().lead([2]).deliver(accepted(2, 2, 1, 1), accepted(3, 2, 1, 1))
+    bench.deliver(report(2, [1, true, true], [3, true, false]), report(3, [1, true, true], [2, true, false]))
+    assert.deepStrictEqual(missing(bench, 2), [id(3)], "both are up, and yet there is no connection")
+    for (let i = 0; i < 25; i++) bench.elapse(100).deliver(beat, accepted(2, 2, 1, i + 1))
+    assert.deepStrictEqual(missing(bench, 2), [])
+  })
+})
+
 describe("a leader's replication", () => {
   it("is not moved by late or repeated rejections (R07)", () => {
     const bench = new Bench({ log: [1, 1, 1], term: 1 }).lead([2])
@@ -50,6 +79,27 @@ describe("a leader's replication", () => {
     assert.deepStrictEqual(progress(), [4, 5])
     bench.deliver(rejected(2, 2, 3, [1, 2]), rejected(2, 2, 4, [1, 1]), accepted(2, 2, 2))
     assert.deepStrictEqual(progress(), [4, 5])
+  })
+
+  it("refuses a follower that comes back behind what it acknowledged (D09)", () => {
+    const bench = new Bench({ log: [1, 1, 1], term: 1 }).lead([2]).deliver(accepted(2, 2, 4, 1), accepted(3, 2, 4, 1))
+    const known = (of: number) => bench.node.leadership!.knows(id(of))!
+    bench.deliver(rejected(2, 2, 4, [1, 2], 1))
+    assert.isFalse(known(2).forgot, "a rejection may be older than the acknowledgement")
+    for (let i = 0; i < 3; i++) bench.elapse(100).deliver(beat)
+    bench.deliver(rejected(2, 2, 4, [2, 4], 3))
+    assert.isFalse(known(2).forgot, "it still has what it acknowledged")
+    bench.deliver(rejected(2, 2, 4, [1, 2], 3), accepted(3, 2, 4, 3))
+    assert.deepStrictEqual([known(2).forgot, known(2).match, known(3).forgot], [true, index(0), false])
+    assert.isFalse(bench.node.leadership!.isLive(id(2)))
+    bench.take("AppendRequest")
+    bench.elapse(100).deliver(beat, accepted(2, 2, 4, 4))
+    assert.deepStrictEqual(bench.take("AppendRequest").map(({ to }) => to), [id(3)], "it is sent nothing any more")
+    const ends = bench.propose("a")
+    bench.persist().deliver(accepted(2, 2, 5, 4))
+    assert.deepStrictEqual([bench.node.commit, ends.length], [index(4), 0], "it counts in no quorum")
+    bench.deliver(accepted(3, 2, 5, 4))
+    assert.deepStrictEqual([bench.node.commit, ends.length], [index(5), 1])
   })
 
   it("finds where a diverged log agrees in one exchange for each term", () => {

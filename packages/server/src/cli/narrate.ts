@@ -11,13 +11,23 @@ export const leadershipOf = ({ clusterId, leader, nodeId, term }: Status): strin
   return leader === nodeId ? `leads in term ${term}` : `follows ${leader} in term ${term}`
 }
 
-/** Logs every change of leadership and of the disk's space, until the node is closed. */
+/** Logs every change of leadership and of the disk's space, and members that are refused, until the node is closed. */
 export const narrate: Effect.Effect<never, Shutdown, DistKv> = Effect.gen(function*() {
   const kv = yield* DistKv
   let leadership: string | null = null
   let hasSpace = true
+  let refused: ReadonlyArray<string> = []
   while (true) {
     const status = yield* kv.status
+    const rolledBack = status.members.filter((member) => member.rolledBack === true).map((member) => member.id)
+    for (const id of rolledBack) {
+      if (refused.includes(id)) continue
+      yield* Effect.logError(
+        `${id} came back without entries that it had acknowledged: its directory was put back to an older state. ` +
+          "It is sent nothing and counts in no quorum; replace it by a new node, with a new name and directory"
+      )
+    }
+    refused = rolledBack
     const now = leadershipOf(status)
     if (now !== null && now !== leadership) yield* Effect.logInfo(now)
     if (hasSpace && !status.ready.storage) {

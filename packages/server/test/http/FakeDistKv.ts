@@ -41,7 +41,8 @@ const member: MemberStatus = {
   match: 7 as LogIndex,
   lag: 0,
   version: "0.1.0",
-  missingKeys: []
+  missingKeys: [],
+  rolledBack: false
 }
 
 const noMetrics: NodeMetrics = {

@@ -217,11 +217,13 @@ const remove = HttpApiEndpoint.delete("delete", "/v1/kv/:key", {
 
 const originalGet = HttpApiEndpoint.get("getOriginal", "/key/:key", {
   params: { key: Schema.String },
+  query: timeout,
   success: Schema.Record(Schema.String, Schema.String),
   error: [...readFailures, problem(404)]
 })
 
 const originalSet = HttpApiEndpoint.post("setOriginal", "/key", {
+  query: timeout,
   payload: Schema.Record(Schema.String, Schema.String),
   success: HttpApiSchema.Empty(200),
   error: writeFailures
@@ -229,6 +231,7 @@ const originalSet = HttpApiEndpoint.post("setOriginal", "/key", {
 
 const originalDelete = HttpApiEndpoint.delete("deleteOriginal", "/key/:key", {
   params: { key: Schema.String },
+  query: timeout,
   success: HttpApiSchema.Empty(200),
   error: writeFailures
 })

@@ -44,6 +44,14 @@ export const get = (kv: Service, view: NodeView, request: GetRequest): Effect.Ef
       : { status: 200, headers: [...rawHeaders, ...headers], body: entry.value }
   })
 
+/** What the answer that a key is absent says: at which consistency that was read (leases are off). */
+export const absentHeaders = ({ options }: GetRequest): FlatHeaders => [
+  "Vary",
+  "Accept",
+  "Distkv-Consistency",
+  options.consistency === "stale" ? "stale" : "linearizable"
+]
+
 const entryHeaders = (entry: ReadEntry): FlatHeaders => {
   const headers = [
     "ETag",

@@ -2,7 +2,7 @@
 import { type DistKvError, Shutdown } from "@distkv/core"
 import { Cause, Effect, Exit, type Fiber, Option } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { type Answer, problemAnswer, writeAnswer } from "./Answer.ts"
+import { type Answer, type FlatHeaders, problemAnswer, writeAnswer } from "./Answer.ts"
 import { defect, problemOf } from "./Problem.ts"
 import { dropBody, readBody, refuseDeclared } from "./RequestBody.ts"
 import type { Operation } from "./RequestMetrics.ts"
@@ -30,6 +30,8 @@ export class Exchange {
   #fiber: Fiber.Fiber<Answer, DistKvError> | undefined
   #abandonBody: (() => void) | undefined
   #ended = false
+  /** What the answer that a key is absent says besides. */
+  #ofAbsent: FlatHeaders = []
 
   constructor(serving: Serving, request: IncomingMessage, response: ServerResponse, operation: Operation) {
     this.#serving = serving
@@ -45,8 +47,12 @@ export class Exchange {
     })
   }
 
-  /** Runs the call in a fiber of its own and answers with its exit; what making the call throws is a defect of it. */
-  run(call: () => Effect.Effect<Answer, DistKvError>): void {
+  /**
+   * Runs the call in a fiber of its own and answers with its exit; what making the call throws is a defect of it.
+   * `ofAbsent` are further headers of the answer that the key is absent: it is a read's result too.
+   */
+  run(call: () => Effect.Effect<Answer, DistKvError>, ofAbsent: FlatHeaders = []): void {
+    this.#ofAbsent = ofAbsent
     const fiber = this.#serving.run(Effect.suspend(call))
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.#settle(exit)
@@ -77,7 +83,9 @@ export class Exchange {
   }
 
   fail(error: DistKvError, status?: number): void {
-    this.#answer(error._tag, problemAnswer(problemOf(error, status), this.#serving.view.failureHeaders(error)))
+    const headers = this.#serving.view.failureHeaders(error)
+    const all = error._tag === "KeyNotFound" ? [...headers, ...this.#ofAbsent] : headers
+    this.#answer(error._tag, problemAnswer(problemOf(error, status), all))
   }
 
   #settle(exit: Exit.Exit<Answer, DistKvError>): void {

@@ -34,6 +34,23 @@ describe("one entry", () => {
       })
     ))
 
+  it.live("that an entry is absent is told with the consistency at which it was read", () =>
+    serving(({ ask }) =>
+      Effect.gen(function*() {
+        for (
+          const [asked, told] of [["", "linearizable"], ["?consistency=lease", "linearizable"], [
+            "?consistency=stale",
+            "stale"
+          ]]
+        ) {
+          const reply = yield* ask(`GET /v1/kv/absent${asked}`)
+          assertProblem(reply, 404, "KeyNotFound", null)
+          assert.strictEqual(reply.headers.get("distkv-consistency"), told)
+          assert.strictEqual(reply.headers.get("vary"), "Accept")
+        }
+      })
+    ))
+
   it.live("Accept: application/json gives the entry, unless bytes are preferred", () =>
     serving(({ ask, store }) =>
       Effect.gen(function*() {

@@ -243,11 +243,8 @@ export const make = (node: RaftNode): DistKv["Service"] => {
     list: (options) => {
       const page = pageOf(options)
       if (page instanceof InvalidRequest) return Effect.fail(page)
-      return calls.read(
-        demandOf(options),
-        deadlineOf("list", options),
-        (consistency) => listPage(node, page, consistency)
-      )
+      const timeout = deadlineOf("list", options)
+      return calls.read(demandOf(options), timeout, (consistency) => listPage(node, page, consistency))
     },
     status: alive(() => statusOf(state, node.address, node.refusal() !== null, node.isClosing())),
     metrics: alive(() => metricsOf(state, node.committer, node.checkpointer, calls.counters)),

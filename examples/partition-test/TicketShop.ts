@@ -16,8 +16,11 @@ export class TicketShop extends Context.Service<TicketShop, {
     TicketShop,
     Effect.gen(function*() {
       const kv = yield* DistKv
-      const sold = Effect.map(kv.list({ prefix: "seat/" }), ({ entries }) =>
-        new Map(entries.map(({ key, value }) => [Number(key.slice("seat/".length)), Buffer.from(value).toString()])))
+      const sold = Effect.map(
+        kv.list({ prefix: "seat/" }),
+        ({ entries }) =>
+          new Map(entries.map(({ key, value }) => [Number(key.slice("seat/".length)), Buffer.from(value).toString()]))
+      )
       const buy = Effect.fnUntraced(function*(customer: string) {
         const taken = yield* sold
         for (let seat = 1; seat <= seats; seat++) {

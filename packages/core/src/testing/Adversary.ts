@@ -1,13 +1,9 @@
 /** Makes things go wrong in a simulated cluster, at moments and places drawn from the seed. */
 import { Effect } from "effect"
 import { DistKv } from "../DistKv.ts"
-import type { ClusterId, Incarnation, NodeId, PublicKey } from "../domain/Identity.ts"
-import type { Envelope, PeerMessage } from "../domain/PeerMessage.ts"
-import { type LogIndex, logStart, type Term } from "../domain/Position.ts"
-import { forgedTerm } from "./invariants/Identity.ts"
+import { forgeEnvelope } from "./Forger.ts"
 import type { Prng } from "./Prng.ts"
 import type { SimCluster } from "./SimCluster.ts"
-import { publicKeyOf } from "./SimEndpoint.ts"
 import type { SimNode } from "./SimNode.ts"
 import type { FaultClass, SimPlan } from "./SimPlan.ts"
 
@@ -100,8 +96,17 @@ export class Adversary<App = never> {
     })
   }
 
+  /** Mends all links; in some runs the leader dies at that very moment, so that whoever was cut off may win. */
   private healLater(): void {
-    this.later(this.lasting(), () => this.cluster.heal())
+    this.later(this.lasting(), () => {
+      this.cluster.heal()
+      const leader = this.cluster.leader()
+      if (leader === null || !this.plan.classes.has("coup") || !this.random.chance(0.5)) return
+      this.count("coup")
+      const node = this.cluster.node(leader)
+      node.crash()
+      this.revive(node)
+    })
   }
 
   private acts(): Partial<Record<FaultClass, () => void>> {
@@ -281,55 +286,8 @@ export class Adversary<App = never> {
     const target = this.anyNode()
     const { identity } = target.disk
     if (!target.isRunning || identity?.clusterId == null || !this.cluster.isMember(target.id)) return
-    const other = this.random.pick(this.cluster.ids)
-    const stranger = "mallory" as NodeId
-    const foreign = "f".repeat(32)
-    const own = this.cluster.node(other).disk.identity
-    const liars: ReadonlyArray<Omit<Envelope, "message">> = [
-      // Of another cluster, with a name that nobody knows.
-      {
-        from: stranger,
-        incarnation: foreign as Incarnation,
-        publicKey: publicKeyOf(stranger),
-        clusterId: foreign as ClusterId
-      },
-      // The same without a cluster.
-      { from: stranger, incarnation: foreign as Incarnation, publicKey: publicKeyOf(stranger), clusterId: null },
-      // A member's name with a key that is not its own.
-      {
-        from: other,
-        incarnation: own?.incarnation ?? (foreign as Incarnation),
-        publicKey: "ssh-sim other" as PublicKey,
-        clusterId: identity.clusterId
-      },
-      // A member's name and key in a directory that is not its own.
-      {
-        from: other,
-        incarnation: foreign as Incarnation,
-        publicKey: publicKeyOf(other),
-        clusterId: identity.clusterId
-      },
-      // A member that says it belongs to another cluster.
-      {
-        from: other,
-        incarnation: own?.incarnation ?? (foreign as Incarnation),
-        publicKey: publicKeyOf(other),
-        clusterId: foreign as ClusterId
-      }
-    ]
-    this.cluster.network.inject(target.id, { ...this.random.pick(liars), message: this.forgedMessage() })
-  }
-
-  private forgedMessage(): PeerMessage {
-    const term = (forgedTerm + this.random.int(0, 1000)) as Term
-    const round = this.random.int(0, 1000)
-    return this.random.pick<PeerMessage>([
-      { _tag: "VoteRequest", term, preVote: false, transfer: true, lastLog: { term, index: 1_000_000 as LogIndex } },
-      { _tag: "AppendRequest", term, previous: logStart, committed: 0 as LogIndex, round, entries: [] },
-      { _tag: "AppendReply", term, matched: true, index: 1_000_000 as LogIndex, hint: logStart, round },
-      { _tag: "TimeoutNow", term },
-      { _tag: "VoteReply", term, preVote: false, granted: false }
-    ])
+    const other = this.random.pick([...this.cluster.nodes.values()])
+    this.cluster.network.inject(target.id, forgeEnvelope(this.random, identity.clusterId, other.disk))
   }
 
   /** Restarts a node that ends itself, as somebody who watches it would. */

@@ -17,13 +17,11 @@
 import { Cause, type Effect, Exit, type Fiber } from "effect"
 import type { DistKv } from "../DistKv.ts"
 import type { SettingsInput } from "../DistKvSettings.ts"
-import { encodeCommand } from "../domain/CommandCodec.ts"
-import type { Address, ClusterId, Identity, Incarnation, NodeId } from "../domain/Identity.ts"
+import type { NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
-import type { Member, Membership } from "../domain/Membership.ts"
 import type { PeerMessage } from "../domain/PeerMessage.ts"
-import type { LogIndex, Term } from "../domain/Position.ts"
-import { stamp } from "../domain/RecordCodec.ts"
+import type { Term } from "../domain/Position.ts"
+import { addressOf, foundingEntry, identityOf } from "./Founding.ts"
 import { GlobalView } from "./GlobalView.ts"
 import { allInvariants } from "./invariants/index.ts"
 import { SimDisk } from "./SimDisk.ts"
@@ -54,8 +52,6 @@ export interface SimClusterOptions<App = never> {
   /** The command that runs this again, for the failure's message. */
   readonly replay?: string | undefined
 }
-
-const clusterId = "5".repeat(32) as ClusterId
 
 export const defaultSimSettings = { electionTimeout: "300 millis", heartbeat: "60 millis" } as const
 
@@ -330,7 +326,7 @@ export class SimCluster<App = never> {
 
   /** The config entry that `founded` nodes begin with, as entry 1 of term 1. */
   foundingEntry(voters: ReadonlyArray<string>): LogEntry {
-    return stamp(encodeCommand({ _tag: "Configure", membership: membershipOf(voters) }), 1 as Term, 1 as LogIndex)
+    return foundingEntry(voters)
   }
 
   private found(names: ReadonlyArray<string>): void {
@@ -338,31 +334,3 @@ export class SimCluster<App = never> {
     for (const name of names) this.prepare(name, { term: 1 }, [entry])
   }
 }
-
-/** Where a simulated node listens. */
-export const addressOf = (id: string): Address => `${id}:7000` as Address
-
-const identityOf = (id: string): Identity => ({
-  nodeId: id as NodeId,
-  incarnation: incarnationOf(id),
-  clusterId,
-  founding: false,
-  raftPort: 7000
-})
-
-const incarnationOf = (id: string): Incarnation =>
-  Buffer.from(id).toString("hex").padStart(32, "0").slice(-32) as Incarnation
-
-/** A membership of these voters, as `founded` nodes have it. */
-export const membershipOf = (voters: ReadonlyArray<string>): Membership => ({
-  members: voters.map((id): Member => ({
-    id: id as NodeId,
-    incarnation: incarnationOf(id),
-    publicKey: publicKeyOf(id),
-    address: addressOf(id),
-    http: null,
-    standing: "voter"
-  })),
-  tombstones: [],
-  outgoing: null
-})

@@ -25,6 +25,7 @@ export const faultClasses = [
   "pause",
   "crash",
   "crashAll",
+  "coup",
   "close",
   "slowDisk",
   "hangDisk",

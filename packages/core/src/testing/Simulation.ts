@@ -67,7 +67,7 @@ class Simulation {
   constructor(plan: SimPlan, events: number) {
     this.plan = plan
     this.events = events
-    const rates = plan.classes.has("clockRate") ? [0.8, 1.25] : [0.999, 1.001]
+    const rates = plan.classes.has("clockRate") ? [0.6, 1.7] : [0.999, 1.001]
     this.cluster = SimCluster.make({
       seed: plan.seed,
       nodes: plan.nodes,
@@ -145,7 +145,7 @@ class Simulation {
     }
     cluster.mend()
     const healedAt = cluster.now
-    cluster.until("a leader after all faults (I30)", () => cluster.leaderServes(), 20 * plan.electionTimeoutMs)
+    cluster.until("a leader after all faults (I30)", () => cluster.leaderServes(), 10 * plan.electionTimeoutMs)
     this.recoveryMs = cluster.now - healedAt
     cluster.run(5 * plan.electionTimeoutMs)
     const before = this.history.answered()

@@ -9,6 +9,7 @@
 export { StateMachine } from "../state/StateMachine.ts"
 export * from "./AppendModel.ts"
 export * from "./EntryModel.ts"
+export { addressOf } from "./Founding.ts"
 export * from "./laws/LogStoreLaws.ts"
 export * from "./laws/StateStoreLaws.ts"
 export * from "./laws/TransportLaws.ts"

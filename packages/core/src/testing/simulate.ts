@@ -31,7 +31,10 @@ import { drawPlan, type FaultClass, faultClasses, type SimPlan } from "./SimPlan
 
 /** What is done and expected in one run; made anew for each, so it may keep notes of its own. */
 export interface Property<Service> {
-  /** What a client does, again and again. A typed error is its own affair; a defect, such as a failed assertion, fails the run. */
+  /**
+   * What a client does, again and again. A typed error is its own affair; a defect, such as a failed assertion, fails
+   * the run.
+   */
   readonly client: (service: Service, client: string) => Effect.Effect<unknown, unknown>
   /** What must hold on every node once all faults have ended and the clients rest. */
   readonly verify: (service: Service, node: string) => Effect.Effect<unknown, unknown>

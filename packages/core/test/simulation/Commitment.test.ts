@@ -17,7 +17,10 @@ describe("commitment", () => {
       (to !== "n1" && message._tag === "AppendRequest" && message.entries.length > 0) ? "drop" : "deliver"
     for (const id of ["n2", "n3", "n4"]) cluster.node(id).start()
     cluster.node("n1").start()
-    cluster.until("four nodes serving", () => ["n1", "n2", "n3", "n4"].every((id) => cluster.node(id).condition === "up"))
+    cluster.until(
+      "four nodes serving",
+      () => ["n1", "n2", "n3", "n4"].every((id) => cluster.node(id).condition === "up")
+    )
     cluster.until("a leader", () => cluster.leader() !== null)
     while (cluster.leader() !== "n1") {
       // Another one won: its log lacks nothing either, but the story needs n1.
@@ -98,7 +101,11 @@ describe("commitment", () => {
 
   it("C09 rows, applied index and revision reach the disk in one step, whenever the power fails", () => {
     for (let crash = 1; crash <= 25; crash++) {
-      const cluster = SimCluster.make({ nodes: 1, seed: crash, settings: { checkpointInterval: 10, checkpointBytes: 4096 } })
+      const cluster = SimCluster.make({
+        nodes: 1,
+        seed: crash,
+        settings: { checkpointInterval: 10, checkpointBytes: 4096 }
+      })
       leaderOf(cluster)
       const { disk } = cluster.node("n1")
       disk.stateDevice.faults.meanDelayMs = 5

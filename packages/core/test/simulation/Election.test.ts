@@ -1,8 +1,8 @@
 /** Elections, pre-votes and votes (paper §5.2, §5.4.1; thesis §4.2.3, §9.6), message by message. */
 import { assert, describe, it } from "@effect/vitest"
+import type { PeerMessage } from "../../src/domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../../src/domain/Position.ts"
 import { logStart } from "../../src/domain/Position.ts"
-import type { PeerMessage } from "../../src/domain/PeerMessage.ts"
 import { SimCluster } from "../../src/testing/SimCluster.ts"
 import { appendRequest, followersOf, get, leaderOf, putEntry, record, sentBy, set, voteRequest } from "./calls.ts"
 
@@ -70,7 +70,13 @@ describe("election", () => {
     for (const term of [2, 3, 4]) {
       for (const index of [4, 5, 6]) {
         const cluster = SimCluster.make({ nodes: 3 })
-        const log = [cluster.foundingEntry(["n1", "n2", "n3"]), putEntry(2, 2, "a"), putEntry(2, 3, "b"), putEntry(3, 4, "c"), putEntry(3, 5, "d")]
+        const log = [
+          cluster.foundingEntry(["n1", "n2", "n3"]),
+          putEntry(2, 2, "a"),
+          putEntry(2, 3, "b"),
+          putEntry(3, 4, "c"),
+          putEntry(3, 5, "d")
+        ]
         cluster.prepare("n3", { term: 4 }, log)
         cluster.node("n3").start()
         cluster.until("n3 serving", () => cluster.node("n3").condition === "up")

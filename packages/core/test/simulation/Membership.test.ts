@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { DistKv } from "../../src/DistKv.ts"
-import { addressOf, SimCluster } from "../../src/testing/SimCluster.ts"
+import { addressOf } from "../../src/testing/Founding.ts"
+import { SimCluster } from "../../src/testing/SimCluster.ts"
 import { followersOf, get, leaderOf, set, status, tagOf } from "./calls.ts"
 
 const join = (id: string, timeout = 20_000) => Effect.flatMap(DistKv, (kv) => kv.join(addressOf(id), { timeout }))

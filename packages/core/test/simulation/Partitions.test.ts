@@ -145,8 +145,10 @@ describe("partitions", () => {
     const leader = leaderOf(cluster)
     const [follower] = followersOf(cluster)
     cluster.isolate(leader)
-    const writes = Array.from({ length: 1000 }, (_, i) =>
-      cluster.fork(i % 2 === 0 ? leader : follower, set(`k${i}`, "v", { timeout: 3000 })))
+    const writes = Array.from(
+      { length: 1000 },
+      (_, i) => cluster.fork(i % 2 === 0 ? leader : follower, set(`k${i}`, "v", { timeout: 3000 }))
+    )
     cluster.run(1500)
     cluster.heal()
     cluster.run(2100)
@@ -154,7 +156,9 @@ describe("partitions", () => {
     const tags = new Set(writes.map((write) => tagOf(write.pollUnsafe()!)))
     for (const tag of tags) assert.include(["success", "OutcomeUnknown", "NoLeader", "DeadlineExceeded"], tag)
     cluster.converge()
-    for (const { pending } of cluster.view.nodes.values()) assert.deepStrictEqual(pending, { writes: 0, reads: 0, bytes: 0 })
+    for (const { pending } of cluster.view.nodes.values()) {
+      assert.deepStrictEqual(pending, { writes: 0, reads: 0, bytes: 0 })
+    }
   })
 
   it("CS10 a node that closes answers everybody, and hands leadership over first", () => {

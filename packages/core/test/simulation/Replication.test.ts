@@ -1,11 +1,11 @@
 /** Log replication (paper §5.3), with appends delivered late, twice, out of order, and before the disk. */
 import { assert, describe, it } from "@effect/vitest"
-import { makePrng } from "../../src/testing/Prng.ts"
 import type { Packet } from "../../src/testing/NetworkFaults.ts"
+import { makePrng } from "../../src/testing/Prng.ts"
 import { SimCluster } from "../../src/testing/SimCluster.ts"
 import { appendRequest, followersOf, leaderOf, putEntry, record, sentBy, set } from "./calls.ts"
 
-/** A follower that runs alone, with a log of term 1: the founding entry, then five writes; its leader speaks in term 5. */
+/** A follower that runs alone, with a log of term 1: the founding entry, then five writes. Its leader has term 5. */
 const loneFollower = (hardTerm = 4) => {
   const cluster = SimCluster.make({ nodes: 3 })
   const log = [

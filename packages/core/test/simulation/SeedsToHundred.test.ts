@@ -1,4 +1,6 @@
 import { describe } from "@effect/vitest"
 import { seedTests } from "./seeds.ts"
 
-describe("random runs", () => seedTests(1, 100))
+describe("random runs", () => {
+  seedTests(1, 100)
+})

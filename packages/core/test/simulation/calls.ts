@@ -7,8 +7,9 @@ import type { LogEntry } from "../../src/domain/LogEntry.ts"
 import type { PeerMessage, PeerMessageOf } from "../../src/domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../../src/domain/Position.ts"
 import { stamp } from "../../src/domain/RecordCodec.ts"
+import { addressOf } from "../../src/testing/Founding.ts"
 import type { Packet } from "../../src/testing/NetworkFaults.ts"
-import { addressOf, type SimCluster } from "../../src/testing/SimCluster.ts"
+import type { SimCluster } from "../../src/testing/SimCluster.ts"
 
 export const set = (key: string, value: string, options?: SetOptions) =>
   Effect.flatMap(DistKv, (kv) => kv.set(key, value, options))

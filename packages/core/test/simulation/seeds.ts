@@ -37,7 +37,15 @@ export const seedTests = (first: number, last: number): void => {
     assert.isAbove(sum((report) => report.crashes), seeds)
     assert.isTrue(reports.every((report) => report.answered >= 10), "a run without traffic proves nothing")
     // Classes that are not events of their own are counted under other names, or change how everything runs.
-    const counted: Partial<Record<string, string>> = { drop: "dropped", dropType: "dropped", delay: "spiked", clog: "clogged", duplicate: "duplicated", replay: "replayed", reorder: "reordered" }
+    const counted: Partial<Record<string, string>> = {
+      drop: "dropped",
+      dropType: "dropped",
+      delay: "spiked",
+      clog: "clogged",
+      duplicate: "duplicated",
+      replay: "replayed",
+      reorder: "reordered"
+    }
     const silent = ["clockRate", "tight", "fuzz"]
     for (const name of faultClasses) {
       if (silent.includes(name)) continue

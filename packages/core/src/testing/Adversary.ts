@@ -286,7 +286,11 @@ export class Adversary<App = never> {
     const target = this.anyNode()
     const { identity } = target.disk
     if (!target.isRunning || identity?.clusterId == null || !this.cluster.isMember(target.id)) return
-    const other = this.random.pick([...this.cluster.nodes.values()])
+    // Only of members that it knows can it tell who is who.
+    const { configs, log } = this.cluster.view.node(target.id)
+    const known = log[(configs.at(-1) ?? 0) - 1]?.members ?? []
+    if (known.length === 0) return
+    const other = this.cluster.node(this.random.pick(known))
     this.cluster.network.inject(target.id, forgeEnvelope(this.random, identity.clusterId, other.disk))
   }
 

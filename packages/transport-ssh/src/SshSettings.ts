@@ -1,6 +1,6 @@
 /** How one node listens for its peers and how it guards that door; a default for everything but the directory. */
 import { InvalidRequest } from "@distkv/core"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Option } from "effect"
 import * as net from "node:net"
 import type { NewKeyType } from "./OwnKey.ts"
 
@@ -120,8 +120,14 @@ const flawOf = (settings: SshSettings): string | null => {
 export const resolveSettings = Effect.fnUntraced(function*(
   options: SshTransportOptions
 ): Effect.fn.Return<SshSettings, InvalidRequest> {
+  // What is no duration becomes no number, which the checks below refuse.
   const millis = (input: Duration.Input | undefined, fallback: number) =>
-    input === undefined ? fallback : Math.round(Duration.toMillis(Duration.fromInputUnsafe(input)))
+    input === undefined
+      ? fallback
+      : Option.match(Duration.fromInput(input), {
+        onNone: () => Number.NaN,
+        onSome: (duration) => Math.round(Duration.toMillis(duration))
+      })
   const advertise = options.advertise === undefined ? null : parseHostPort(options.advertise)
   if (options.advertise !== undefined && advertise === null) {
     return yield* new InvalidRequest({ message: `${JSON.stringify(options.advertise)} is not of the form host:port` })

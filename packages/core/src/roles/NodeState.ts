@@ -342,11 +342,15 @@ export class NodeState {
     this.parts.transport.flush()
   }
 
-  /** Applies entries that left the memory window and were read back. */
+  /**
+   * Applies entries that left the memory window and were read back. The disk may still have held what a leader's
+   * append has replaced: such an entry is another one than the log's, and is read again once the disk has caught up.
+   */
   applyRead(entries: ReadonlyArray<LogEntry>): void {
     this.readingForApply = false
     for (const entry of entries) {
-      if (entry.index === this.machine.applied + 1 && entry.index <= this.commit) this.apply(entry)
+      if (entry.index > this.commit || entry.term !== this.log.termAt(entry.index)) return
+      if (entry.index === this.machine.applied + 1) this.apply(entry)
     }
   }
 
@@ -367,7 +371,7 @@ export class NodeState {
       const entry = this.log.entryAt(index)
       if (entry === undefined) {
         this.readingForApply = true
-        this.parts.readForApply(index, this.commit)
+        this.parts.readForApply(index, Math.max(index, Math.min(this.commit, this.durable.index)) as LogIndex)
         return
       }
       this.apply(entry)

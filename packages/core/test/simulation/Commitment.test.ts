@@ -135,4 +135,23 @@ describe("commitment", () => {
       assert.strictEqual(cluster.view.node(cluster.node(follower).id).last?.commit, commit)
     }
   })
+
+  it("what a leader has replaced is not applied, although the disk still holds it when it is read back", () => {
+    const cluster = SimCluster.make({ nodes: 3, settings: { limits: { logWindowBytes: 1 } } })
+    const founding = cluster.foundingEntry(cluster.ids)
+    const old = [2, 3, 4, 5].map((index) => putEntry(2, index, `k${index}`, `old ${index}`))
+    cluster.prepare("n3", { term: 3 }, [founding, ...old])
+    cluster.node("n3").start()
+    cluster.until("n3 serving", () => cluster.node("n3").condition === "up")
+    const { logDevice } = cluster.node("n3").disk
+    logDevice.hang()
+    const replacing = [3, 4, 5].map((index) => putEntry(4, index, `k${index}`, `new ${index}`))
+    cluster.deliver("n1", "n3", appendRequest(4, { term: 2, index: 2 }, replacing, 5))
+    cluster.run(50)
+    logDevice.resume()
+    cluster.until("all applied", () => cluster.view.node(cluster.node("n3").id).last?.applied === 5)
+    for (const index of [3, 4, 5]) {
+      assert.strictEqual(cluster.call("n3", get(`k${index}`, { consistency: "stale" })), `new ${index}`)
+    }
+  })
 })

@@ -30,6 +30,21 @@ export interface Workload {
   readonly valueLength: number
 }
 
+/** The same, without writes. */
+export const readingOnly = (workload: Workload): Workload => ({
+  ...workload,
+  mix: {
+    get: 3,
+    staleGet: workload.mix.staleGet,
+    list: workload.mix.list,
+    set: 0,
+    compareAndSet: 0,
+    delete: 0,
+    deleteRange: 0,
+    setMany: 0
+  }
+})
+
 export interface ClientParts {
   readonly node: NodeId
   readonly run: number

@@ -105,7 +105,8 @@ export class SimCluster<App = never> {
   addNode(id: string, start: SettingsInput["start"] = { join: [...this.nodes.keys()].map(addressOf) }): SimNode<App> {
     const disk = new SimDisk(this.world, id as NodeId, {
       hardState: this.view.hardStateDurable.bind(this.view),
-      written: this.view.logDurable.bind(this.view)
+      written: this.view.logDurable.bind(this.view),
+      broken: this.world.violate.bind(this.world)
     })
     const { app, clocks, settings } = this.options
     const parts = {

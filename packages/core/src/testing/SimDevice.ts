@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import { StorageFailed } from "../DistKvError.ts"
 import type { Prng } from "./Prng.ts"
+import type { DiskObserver } from "./SimDisk.ts"
 import type { SimHost } from "./SimHost.ts"
 import type { SimWorld } from "./SimWorld.ts"
 
@@ -41,6 +42,7 @@ export class SimDevice {
   }
   /** Writes that have ended well since the start of the world. */
   writes = 0
+  private readonly observer: DiskObserver | null
   private readonly world: SimWorld
   private readonly name: string
   private readonly random: Prng
@@ -51,7 +53,8 @@ export class SimDevice {
   private hung = false
   private run = 0
 
-  constructor(world: SimWorld, name: string, random: Prng) {
+  constructor(world: SimWorld, name: string, random: Prng, observer: DiskObserver | null = null) {
+    this.observer = observer
     this.world = world
     this.name = name
     this.random = random
@@ -85,7 +88,7 @@ export class SimDevice {
     return Effect.callback<void, StorageFailed>((resume) => {
       const host = this.host
       if (host === null || host.isDead) return
-      if (this.failed) this.world.violate("D01", `${this.name} is written to after a write has failed: ${what}`)
+      if (this.failed) this.observer?.broken("D01", `${this.name} is written to after a write has failed: ${what}`)
       this.queue.push({ what, apply, settle: (exit) => host.arrive(() => resume(exit)) })
       this.next()
     })
@@ -158,8 +161,14 @@ export class SimDevice {
       write.settle(Effect.fail(new StorageFailed({ message: `${this.name}: input/output error (simulated)` })))
       return
     }
+    try {
+      write.apply()
+    } catch (error) {
+      this.failed = true
+      write.settle(Effect.fail(storageFailed(error)))
+      return
+    }
     this.writes++
-    write.apply()
     this.world.timeline.mixText(write.what)
     write.settle(Effect.void)
   }

@@ -26,6 +26,8 @@ export interface DiskObserver {
   readonly hardState: (node: NodeId, before: HardState | null, after: HardState) => void
   /** Entries from `from` on were replaced by `entries`. */
   readonly written: (node: NodeId, from: LogIndex, removed: ReadonlyArray<LogEntry>) => void
+  /** The node asked for something that no program should. */
+  readonly broken: (invariant: string, message: string) => void
 }
 
 export class SimDisk {
@@ -47,9 +49,9 @@ export class SimDisk {
     this.node = node
     this.observer = observer
     const random = world.random.fork(`disk ${node}`)
-    this.logDevice = new SimDevice(world, `${node} log`, random.fork("log"))
-    this.stateDevice = new SimDevice(world, `${node} state`, random.fork("state"))
-    this.state = new SimState(world, node, this.stateDevice, (index) => this.termAt(index))
+    this.logDevice = new SimDevice(world, `${node} log`, random.fork("log"), observer)
+    this.stateDevice = new SimDevice(world, `${node} state`, random.fork("state"), observer)
+    this.state = new SimState(world, node, this.stateDevice, (index) => this.termAt(index), observer)
   }
 
   /** The last durable index; 0 when the log is empty. */
@@ -139,6 +141,15 @@ export class SimDisk {
   }
 
   private apply(write: LogWrite): void {
+    write.entries.forEach((entry, i) => {
+      const follows = i === 0
+        ? Math.max(1, Math.min(entry.index, this.entries.length + 1))
+        : write.entries[i - 1]!.index + 1
+      if (entry.index === follows) return
+      const message = `${this.node} writes index ${entry.index} where ${follows} would follow: a hole`
+      this.observer?.broken("R12", message)
+      throw new StorageFailed({ message })
+    })
     const before = this.hardState
     if (write.hardState !== null) {
       this.hardState = write.hardState
@@ -147,15 +158,8 @@ export class SimDisk {
     const first = write.entries[0]
     let removed: ReadonlyArray<LogEntry> = []
     if (first !== undefined) {
-      if (first.index > this.entries.length + 1) {
-        this.world.violate("R12", `${this.node} writes index ${first.index} after ${this.entries.length}: a hole`)
-        return
-      }
       removed = this.entries.splice(first.index - 1)
       for (const entry of write.entries) {
-        if (entry.index !== this.entries.length + 1) {
-          this.world.violate("R12", `${this.node} writes index ${entry.index} after ${this.entries.length}: a hole`)
-        }
         this.entries.push(entry)
         this.world.timeline.mix(entry.term * 0x10_0000 + entry.index)
       }

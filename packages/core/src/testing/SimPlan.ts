@@ -59,6 +59,8 @@ export interface SimPlan {
   readonly electionTimeoutMs: number
   readonly settings: SettingsInput
   readonly clientsPerNode: number
+  /** Whether each node has one more client that only reads: it goes on where those that write wait for an answer. */
+  readonly hasReaders: boolean
   readonly workload: Workload
   readonly faultMs: number
   /** Mean milliseconds between two events of the adversary. */
@@ -92,6 +94,7 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
       ...drawSettings(random.fork("settings"), classes.has("tight"))
     },
     clientsPerNode: size.int(1, nodes > 3 ? 2 : 3),
+    hasReaders: random.fork("readers").chance(0.6),
     workload: drawWorkload(random.fork("workload")),
     faultMs: overrides.faultMs ?? size.int(10, 30) * electionTimeoutMs,
     eventEveryMs: size.between(0.5, 5) * electionTimeoutMs,

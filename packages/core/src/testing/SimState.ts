@@ -5,6 +5,7 @@ import type { NodeId } from "../domain/Identity.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import { type Checkpoint, type HistoryEvent, type Scan, type StateMeta, StateStore } from "../StateStore.ts"
 import type { SimDevice } from "./SimDevice.ts"
+import type { DiskObserver } from "./SimDisk.ts"
 import type { SimWorld } from "./SimWorld.ts"
 
 export class SimState {
@@ -17,17 +18,20 @@ export class SimState {
   private readonly node: NodeId
   private readonly device: SimDevice
   private readonly durableTermAt: (index: LogIndex) => Term | undefined
+  private readonly observer: DiskObserver | null
 
   constructor(
     world: SimWorld,
     node: NodeId,
     device: SimDevice,
-    durableTermAt: (index: LogIndex) => Term | undefined
+    durableTermAt: (index: LogIndex) => Term | undefined,
+    observer: DiskObserver | null
   ) {
     this.world = world
     this.node = node
     this.device = device
     this.durableTermAt = durableTermAt
+    this.observer = observer
   }
 
   wipe(): void {
@@ -84,7 +88,7 @@ export class SimState {
   private checkNotAhead(meta: StateMeta): void {
     const { index, term } = meta.applied
     if (index === 0 || this.durableTermAt(index) === term) return
-    this.world.violate(
+    this.observer?.broken(
       "I8",
       `${this.node} checkpoints entry ${index} of term ${term}, which its own disk does not hold ` +
         `(there: ${this.durableTermAt(index) ?? "nothing"})`
@@ -95,7 +99,7 @@ export class SimState {
     const before = this.meta
     if (before === null) return
     if (meta.applied.index < before.applied.index || meta.revision < before.revision) {
-      this.world.violate(
+      this.observer?.broken(
         "I8",
         `${this.node} checkpoints applied ${meta.applied.index}, revision ${meta.revision} over ` +
           `${before.applied.index}, ${before.revision}`

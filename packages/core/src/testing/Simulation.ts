@@ -18,7 +18,7 @@ import {
 import { calmNetwork } from "./NetworkFaults.ts"
 import { makePrng } from "./Prng.ts"
 import { SequentialStore } from "./SequentialStore.ts"
-import { runClient } from "./SimClient.ts"
+import { readingOnly, runClient } from "./SimClient.ts"
 import { SimCluster } from "./SimCluster.ts"
 import type { SimNode } from "./SimNode.ts"
 import { type SimPlan, tokenOf } from "./SimPlan.ts"
@@ -115,7 +115,8 @@ class Simulation {
     node.onUp = (up) => {
       if (up.host === null || up.services === null) return
       const random = world.random.fork(`clients ${up.id} ${up.runs}`)
-      for (let i = 0; i < this.plan.clientsPerNode; i++) {
+      const { clientsPerNode, hasReaders, workload } = this.plan
+      for (let i = 0; i < clientsPerNode + (hasReaders ? 1 : 0); i++) {
         const client = runClient({
           node: up.id,
           run: up.runs,
@@ -123,7 +124,7 @@ class Simulation {
           kv: Context.get(up.services, DistKv),
           history: this.history,
           random: random.fork(String(i)),
-          workload: this.plan.workload,
+          workload: i < clientsPerNode ? workload : readingOnly(workload),
           isActive: () => this.isLoaded,
           nextSerial: () => ++this.serial
         })

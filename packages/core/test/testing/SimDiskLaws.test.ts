@@ -1,0 +1,42 @@
+/** The laws of the stores, on the disks of the simulation. */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, type Effect as AnyEffect, Exit } from "effect"
+import type { NodeId } from "../../src/domain/Identity.ts"
+import { type LogStoreHarness, logStoreLaws } from "../../src/testing/laws/LogStoreLaws.ts"
+import { type StateStoreHarness, stateStoreLaws } from "../../src/testing/laws/StateStoreLaws.ts"
+import { SimDisk } from "../../src/testing/SimDisk.ts"
+import { SimWorld } from "../../src/testing/SimWorld.ts"
+
+const holds = (world: SimWorld, check: AnyEffect.Effect<void, unknown>) => {
+  const exit = world.runEffect(check, 600_000)
+  if (exit === undefined) assert.fail("it did not end")
+  if (Exit.isFailure(exit)) assert.fail(Cause.pretty(exit.cause))
+}
+
+describe("the simulated log", () => {
+  for (const { check, name } of logStoreLaws) {
+    it(name, () => {
+      const world = new SimWorld({ seed: 1 })
+      const disk = new SimDisk(world, "n1" as NodeId)
+      const harness: LogStoreHarness = {
+        open: Effect.sync(() => disk.attach(world.host("n1")).log),
+        damage: (index) => Effect.sync(() => disk.flipBit(index, 400))
+      }
+      holds(world, check(harness))
+    })
+  }
+})
+
+describe("the simulated state", () => {
+  for (const { check, name } of stateStoreLaws) {
+    it(name, () => {
+      const world = new SimWorld({ seed: 1 })
+      const disk = new SimDisk(world, "n1" as NodeId)
+      const harness: StateStoreHarness = {
+        open: Effect.sync(() => disk.attach(world.host("n1")).state),
+        damage: null
+      }
+      holds(world, check(harness))
+    })
+  }
+})

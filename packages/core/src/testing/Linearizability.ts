@@ -89,7 +89,7 @@ class PlacedSet {
 
 interface Configuration {
   readonly words: Uint32Array
-  readonly state: string
+  readonly state: number
 }
 
 class Search<State, Input, Output> {
@@ -97,6 +97,8 @@ class Search<State, Input, Output> {
   private readonly operations: ReadonlyArray<Operation<Input, Output>>
   private readonly budget: { left: number; spent: number }
   private readonly visited = new Map<number, Array<Configuration>>()
+  /** Each state met has a number: long ones that differ in one place are compared once, and not with every other. */
+  private readonly states = new Map<string, number>()
   private readonly placed: PlacedSet
   private readonly head: Event
   private longest: ReadonlyArray<number> = []
@@ -149,22 +151,30 @@ class Search<State, Input, Output> {
 
   /** Marks the operation as placed if that leads to a configuration not seen before. */
   private visit(operation: number, state: State): boolean {
-    const key = this.model.stateKey(state)
+    const number = this.numberOf(this.model.stateKey(state))
     this.placed.toggle(operation)
-    const bucket = this.visited.get(this.placed.hash)
+    const hash = this.placed.hash ^ Math.imul(number + 1, 0x27d4eb2f)
+    const bucket = this.visited.get(hash)
     const words = this.placed.words
     if (bucket === undefined) {
-      this.visited.set(this.placed.hash, [{ words: words.slice(), state: key }])
+      this.visited.set(hash, [{ words: words.slice(), state: number }])
       return true
     }
     for (const seen of bucket) {
-      if (seen.state === key && equalWords(seen.words, words)) {
+      if (seen.state === number && equalWords(seen.words, words)) {
         this.placed.toggle(operation)
         return false
       }
     }
-    bucket.push({ words: words.slice(), state: key })
+    bucket.push({ words: words.slice(), state: number })
     return true
+  }
+
+  private numberOf(key: string): number {
+    const known = this.states.get(key)
+    if (known !== undefined) return known
+    this.states.set(key, this.states.size)
+    return this.states.size - 1
   }
 
   private place(call: Event): void {

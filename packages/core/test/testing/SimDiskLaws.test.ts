@@ -7,36 +7,37 @@ import { type StateStoreHarness, stateStoreLaws } from "../../src/testing/laws/S
 import { SimDisk } from "../../src/testing/SimDisk.ts"
 import { SimWorld } from "../../src/testing/SimWorld.ts"
 
-const holds = (world: SimWorld, check: AnyEffect.Effect<void, unknown>) => {
+/** Why the check failed; null when it held. */
+const flawOf = (world: SimWorld, check: AnyEffect.Effect<void, unknown>): string | null => {
   const exit = world.runEffect(check, 600_000)
-  if (exit === undefined) assert.fail("it did not end")
-  if (Exit.isFailure(exit)) assert.fail(Cause.pretty(exit.cause))
+  if (exit === undefined) return "it did not end"
+  return Exit.isFailure(exit) ? Cause.pretty(exit.cause) : null
 }
 
 describe("the simulated log", () => {
   for (const { check, name } of logStoreLaws) {
-    it(name, () => {
+    it(`holds that ${name}`, () => {
       const world = new SimWorld({ seed: 1 })
       const disk = new SimDisk(world, "n1" as NodeId)
       const harness: LogStoreHarness = {
         open: Effect.sync(() => disk.attach(world.host("n1")).log),
         damage: (index) => Effect.sync(() => disk.flipBit(index, 400))
       }
-      holds(world, check(harness))
+      assert.isNull(flawOf(world, check(harness)))
     })
   }
 })
 
 describe("the simulated state", () => {
   for (const { check, name } of stateStoreLaws) {
-    it(name, () => {
+    it(`holds that ${name}`, () => {
       const world = new SimWorld({ seed: 1 })
       const disk = new SimDisk(world, "n1" as NodeId)
       const harness: StateStoreHarness = {
         open: Effect.sync(() => disk.attach(world.host("n1")).state),
         damage: null
       }
-      holds(world, check(harness))
+      assert.isNull(flawOf(world, check(harness)))
     })
   }
 })

@@ -108,6 +108,7 @@ export const entryModel: Model<EntryState, EntryInput, EntryOutput> = {
     }
   },
   stateKey: ({ entry, floor }) => `${floor} ${entry === null ? "-" : `${entry.modRevision ?? "?"}=${entry.value}`}`,
+  rank: (output) => output.revision,
   partition: (history) => {
     const parts = new Map<string, Array<Operation<EntryInput, EntryOutput>>>()
     for (const operation of history) {

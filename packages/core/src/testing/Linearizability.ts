@@ -27,6 +27,11 @@ export interface Model<State, Input, Output> {
   readonly step: (state: State, input: Input, output: Output | undefined) => State | undefined
   /** Equal texts exactly for equal states. */
   readonly stateKey: (state: State) => string
+  /**
+   * Where an answer itself says at which place of the object's own order it took effect, such as a revision: no
+   * operation takes effect before one of a lower rank. It only shortens the search; `step` must refuse what breaks it.
+   */
+  readonly rank?: (output: Output) => number
   /** Independent parts of a history; the whole history where absent. */
   readonly partition?: (
     history: ReadonlyArray<Operation<Input, Output>>
@@ -87,6 +92,39 @@ class PlacedSet {
   }
 }
 
+/** Which operations may come next by their ranks: those not above the lowest that still has to be placed. */
+class RankOrder {
+  private readonly ranks: ReadonlyArray<number>
+  /** The operations that have to be placed, by rank, and where each stands there. */
+  private readonly order: ReadonlyArray<number>
+  private readonly position = new Map<number, number>()
+  private readonly isPlaced: Array<boolean>
+  private next = 0
+
+  constructor(operations: ReadonlyArray<{ readonly rank: number; readonly mustBePlaced: boolean }>) {
+    this.ranks = operations.map((operation) => operation.rank)
+    this.isPlaced = operations.map(() => false)
+    this.order = operations.flatMap((operation, i) => operation.mustBePlaced ? [i] : [])
+      .sort((a, b) => this.ranks[a]! - this.ranks[b]!)
+    this.order.forEach((operation, at) => this.position.set(operation, at))
+  }
+
+  allows(operation: number): boolean {
+    while (this.next < this.order.length && this.isPlaced[this.order[this.next]!]) this.next++
+    const lowest = this.order[this.next]
+    return lowest === undefined || this.ranks[operation]! <= this.ranks[lowest]!
+  }
+
+  place(operation: number): void {
+    this.isPlaced[operation] = true
+  }
+
+  unplace(operation: number): void {
+    this.isPlaced[operation] = false
+    this.next = Math.min(this.next, this.position.get(operation) ?? this.next)
+  }
+}
+
 interface Configuration {
   readonly words: Uint32Array
   readonly state: number
@@ -104,6 +142,7 @@ class Search<State, Input, Output> {
   private longest: ReadonlyArray<number> = []
   /** Operations that must be placed: those that were answered. */
   private unplaced: number
+  private readonly ranks: RankOrder
 
   constructor(
     model: Model<State, Input, Output>,
@@ -116,6 +155,10 @@ class Search<State, Input, Output> {
     this.placed = new PlacedSet(operations.length)
     this.head = buildEvents(operations)
     this.unplaced = operations.filter((operation) => Number.isFinite(operation.returned)).length
+    this.ranks = new RankOrder(operations.map(({ output, returned }) => ({
+      rank: output === undefined || model.rank === undefined ? 0 : model.rank(output),
+      mustBePlaced: Number.isFinite(returned)
+    })))
   }
 
   run(): Verdict<Input, Output> {
@@ -135,7 +178,9 @@ class Search<State, Input, Output> {
         continue
       }
       const operation = this.operations[event.operation]!
-      const after = this.model.step(state, operation.input, operation.output)
+      const after = this.ranks.allows(event.operation)
+        ? this.model.step(state, operation.input, operation.output)
+        : undefined
       if (after === undefined || !this.visit(event.operation, after)) {
         event = event.next
         continue
@@ -180,6 +225,7 @@ class Search<State, Input, Output> {
   private place(call: Event): void {
     unlink(call)
     unlink(call.match!)
+    this.ranks.place(call.operation)
     if (Number.isFinite(this.operations[call.operation]!.returned)) this.unplaced--
   }
 
@@ -187,6 +233,7 @@ class Search<State, Input, Output> {
     this.placed.toggle(call.operation)
     relink(call.match!)
     relink(call)
+    this.ranks.unplace(call.operation)
     if (Number.isFinite(this.operations[call.operation]!.returned)) this.unplaced++
   }
 

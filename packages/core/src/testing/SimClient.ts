@@ -22,6 +22,8 @@ export interface Workload {
   readonly keys: number
   /** Mean milliseconds between a client's calls. */
   readonly thinkMs: number
+  /** How often a client calls again without waiting for the answer. */
+  readonly impatience: number
   /** Weight of each kind of call. */
   readonly mix: Readonly<Record<CallInput["op"] | "compareAndSet" | "staleGet", number>>
   /** A call's time-out is drawn between these, in milliseconds. */
@@ -63,13 +65,21 @@ const shown = (entry: Entry): ShownEntry => ({ value: textOf(entry.value), modRe
 
 const shownOrNull = (entry: Entry | null): ShownEntry | null => entry === null ? null : shown(entry)
 
-/** Calls for ever, one call after another. */
+/** Calls that one client may have under way at once. */
+const maxUnderWay = 8
+
+/** Calls for ever; how often it waits for an answer before it calls again is part of the workload. */
 export const runClient = (parts: ClientParts): Effect.Effect<never> => {
+  const { isActive, random, workload } = parts
   const known = new Map<string, number>()
+  let underWay = 0
   const once = Effect.suspend(() => {
-    if (!parts.isActive()) return Effect.sleep(20)
-    const input = drawInput(parts, known)
-    return Effect.andThen(perform(parts, input, known), Effect.sleep(parts.random.exponential(parts.workload.thinkMs)))
+    if (!isActive()) return Effect.sleep(20)
+    underWay++
+    const call = Effect.ensuring(perform(parts, drawInput(parts, known), known), Effect.sync(() => underWay--))
+    const goesOn = underWay < maxUnderWay && random.chance(workload.impatience)
+    const called = goesOn ? Effect.forkChild(call, { startImmediately: true }) : call
+    return Effect.andThen(called, Effect.sleep(random.exponential(workload.thinkMs)))
   })
   return Effect.forever(once)
 }

@@ -126,6 +126,7 @@ const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
 const drawWorkload = (random: Prng): Workload => ({
   keys: random.pick([1, 3, 10]),
   thinkMs: random.pick([5, 20, 60]),
+  impatience: random.pick([0, 0.5, 1]),
   mix: {
     get: random.between(0, 3),
     staleGet: random.between(0, 1),

@@ -83,9 +83,14 @@ describe("checker", () => {
   })
 
   it("gives up at its limit, and does not call that a yes", () => {
-    const first = set(0, 1, "a", 1, true)
-    const writes = Array.from({ length: 12 }, (_, i) => set(2, 100, `v${i}`, i + 2))
-    const verdict = checkLinearizable(entryModel, [first, ...writes, read(101, 102, "nobody", 9)], { maxSteps: 1000 })
+    const writes = Array.from({ length: 12 }, (_, i) => ({
+      called: 0,
+      returned: 100,
+      input: { op: "write", value: i + 1 } as const,
+      output: 0
+    }))
+    const impossible = { called: 101, returned: 102, input: { op: "read" } as const, output: 99 }
+    const verdict = checkLinearizable(register, [...writes, impossible], { maxSteps: 1000 })
     assert.strictEqual(verdict._tag, "Unknown")
   })
 

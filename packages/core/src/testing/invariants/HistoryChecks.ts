@@ -46,7 +46,7 @@ export const nothingIsInvented = (history: History, applied: AppliedHistory): Re
 export const isLinearizable = (history: History, applied: AppliedHistory): ReadonlyArray<string> => {
   const whole = checkStoreOrder(history.calls, applied.commands)
   if (whole.length > 0) return whole
-  const verdict = checkLinearizable(entryModel, singleKeyOperations(history, applied))
+  const verdict = checkLinearizable(entryModel, singleKeyOperations(history, applied), { maxSteps: 2_000_000 })
   switch (verdict._tag) {
     case "Linearizable":
       return []

@@ -135,10 +135,13 @@ export class Follower {
     // Two leaders in one term cannot be; whoever was heard first in it stays.
     if (node.leader !== null && node.leader !== envelope.from) return
     node.setLeader(envelope.from)
-    node.leaderContactAt = node.now
-    node.resetElectionDeadline()
+    // An append of an earlier round that arrives late is no sign of life: repeated, it would keep a dead leader in place.
+    if (request.round >= this.round) {
+      this.round = request.round
+      node.leaderContactAt = node.now
+      node.resetElectionDeadline()
+    }
     this.owesReply = true
-    if (request.round > this.round) this.round = request.round
     const { entries, previous } = request
     const match = matchAppend(node.log, previous, entries)
     if (match._tag === "Rejected") {

@@ -218,4 +218,19 @@ describe("election", () => {
     cluster.run(20)
     assert.strictEqual(cluster.node(voter).disk.votedFor, candidate)
   })
+
+  it("appends of earlier rounds that arrive again and again keep no dead leader in place", () => {
+    const cluster = SimCluster.make({ nodes: 3 })
+    const leader = leaderOf(cluster)
+    const packets = record(cluster)
+    cluster.run(10 * electionTimeoutMs)
+    cluster.crash(leader)
+    const old = packets.filter(({ from, message }) => from === leader && message._tag === "AppendRequest").slice(0, -10)
+    assert.isAbove(old.length, 50)
+    for (let i = 0; i < 200 && cluster.leader() === null; i++) {
+      cluster.network.redeliver(old[i % old.length]!)
+      cluster.run(electionTimeoutMs / 20)
+    }
+    assert.isNotNull(cluster.leader())
+  })
 })

@@ -94,6 +94,25 @@ describe("replication", () => {
     assert.strictEqual(cluster.node(follower).disk.last, cluster.node(leader).disk.last)
   })
 
+  it("R08 an acknowledgement of an earlier term counts for nothing", () => {
+    const cluster = SimCluster.make({ nodes: 3 })
+    const leader = leaderOf(cluster)
+    cluster.run(100)
+    const { commit, term } = cluster.view.node(cluster.node(leader).id).last!
+    cluster.isolate(leader)
+    cluster.fork(leader, set("k", "1"))
+    cluster.run(20)
+    for (const follower of followersOf(cluster)) {
+      cluster.deliver(follower, leader, {
+        ...appendReplyNo(term - 1, commit + 1, { term: 0, index: 0 }),
+        matched: true
+      })
+    }
+    cluster.run(20)
+    assert.strictEqual(cluster.view.node(cluster.node(leader).id).last?.commit, commit)
+    cluster.converge()
+  })
+
   it("R12 an append that does not join the log is refused, and leaves no hole", () => {
     const { cluster, disk } = loneFollower()
     const packets = record(cluster)
@@ -104,6 +123,32 @@ describe("replication", () => {
     const replies = sentBy(packets, "n3", "AppendReply")
     assert.deepStrictEqual(replies.map((reply) => reply.matched), [false, false])
     assert.strictEqual(disk.last, 6)
+  })
+
+  it("R13 what a write made durable is not taken for what has replaced it since", () => {
+    const { cluster, disk } = loneFollower()
+    cluster.deliver("n1", "n3", appendRequest(5, { term: 1, index: 6 }, []))
+    cluster.run(20)
+    const wrong: Array<string> = []
+    cluster.network.filter = ({ from, message }) => {
+      if (from === "n3" && message._tag === "AppendReply" && message.matched && message.index > 6) {
+        if (disk.termAt(message.index) !== message.term) wrong.push(`${message.index} of term ${message.term}`)
+      }
+      return "deliver"
+    }
+    disk.logDevice.faults.minDelayMs = 10
+    // Each replaces the one before while that is still on its way to the disk.
+    cluster.deliver("n1", "n3", appendRequest(5, { term: 1, index: 6 }, [putEntry(5, 7, "a"), putEntry(5, 8, "b")]))
+    cluster.run(5)
+    cluster.deliver("n2", "n3", appendRequest(6, { term: 1, index: 6 }, [putEntry(6, 7, "c")]))
+    for (let i = 0; i < 20; i++) {
+      cluster.run(2)
+      cluster.deliver("n2", "n3", appendRequest(6, { term: 1, index: 6 }, [putEntry(6, 7, "c")], 0, i + 2))
+    }
+    cluster.run(100)
+    assert.deepStrictEqual(wrong, [])
+    assert.strictEqual(disk.last, 7)
+    assert.strictEqual(disk.termAt(disk.last), 6)
   })
 
   it("R16 a wiped follower is refused under its old name, and never votes or acknowledges", () => {

@@ -135,7 +135,7 @@ export class Follower {
     // Two leaders in one term cannot be; whoever was heard first in it stays.
     if (node.leader !== null && node.leader !== envelope.from) return
     node.setLeader(envelope.from)
-    // An append of an earlier round that arrives late is no sign of life: repeated, it would keep a dead leader in place.
+    // An append of an earlier round that arrives late is no sign of life: repeated, it would keep a dead leader.
     if (request.round >= this.round) {
       this.round = request.round
       node.leaderContactAt = node.now

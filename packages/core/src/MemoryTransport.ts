@@ -6,6 +6,7 @@
  */
 import { Context, Duration, Effect, Layer, Queue, type Scope } from "effect"
 import { InvalidRequest, NoLeader, OutcomeUnknown } from "./DistKvError.ts"
+import { ownFeatures } from "./domain/Features.ts"
 import type { Address, Identity, PublicKey } from "./domain/Identity.ts"
 import type { AdminCommand, AdminResult, Envelope } from "./domain/PeerMessage.ts"
 import { MemoryNode, type MemoryTransportOptions, MemoryWires, type Packet } from "./MemoryNetwork.ts"
@@ -46,6 +47,7 @@ const openNode = Effect.fnUntraced(function*(
     setClusterId: (clusterId) => node.setClusterId(clusterId),
     links: () => node.links(),
     traffic: () => node.traffic(),
+    features: () => ownFeatures,
     call: (address, command, remainingMs) => callNode(node, address, command, remainingMs)
   }
 })

@@ -48,6 +48,8 @@ export interface OpenTransport {
   /** This node's view of its links to the members, in order of id. */
   readonly links: () => ReadonlyArray<Link>
   readonly traffic: () => ReadonlyArray<PeerTraffic>
+  /** The features (bits of `Features.ts`) that a peer announced when it last connected to this process; else null. */
+  readonly features: (id: NodeId) => number | null
   /**
    * Asks the node at a bare address, whose id is not known yet but whose key must be trusted, and waits for its answer.
    * Fails with `NoLeader` when it cannot be reached in time (the message says why, and which key to authorise where).

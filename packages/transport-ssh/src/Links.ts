@@ -18,6 +18,7 @@ import {
   type Link,
   type Membership,
   type NodeId,
+  ownFeatures,
   type PeerIdentity,
   type PeerMessage,
   type PeerMessageOf,
@@ -40,6 +41,8 @@ interface Peer {
   readonly id: NodeId
   link: PeerConnection | null
   dialer: MemberDialer | null
+  /** As its last connection announced them. */
+  features: number | null
   sentBytes: number
   receivedBytes: number
   droppedMessages: number
@@ -168,6 +171,10 @@ export class Links {
     })).sort((left, right) => left.id < right.id ? -1 : 1)
   }
 
+  features(id: NodeId): number | null {
+    return this.peers.get(id)?.features ?? null
+  }
+
   /** Takes a connection into care, from the moment that its key is proved. */
   adopt(connection: PeerConnection): void {
     const sameKey = [...this.connections].filter((one) => one.key.publicKey === connection.key.publicKey).length
@@ -237,7 +244,7 @@ export class Links {
       lowest: wireVersion,
       highest: wireVersion,
       purpose,
-      features: 0n,
+      features: BigInt(ownFeatures),
       run: this.run,
       nodeId,
       incarnation,
@@ -252,7 +259,15 @@ export class Links {
   private peerOf(id: NodeId): Peer {
     const known = this.peers.get(id)
     if (known !== undefined) return known
-    const peer: Peer = { id, link: null, dialer: null, sentBytes: 0, receivedBytes: 0, droppedMessages: 0 }
+    const peer: Peer = {
+      id,
+      link: null,
+      dialer: null,
+      features: null,
+      sentBytes: 0,
+      receivedBytes: 0,
+      droppedMessages: 0
+    }
     this.peers.set(id, peer)
     return peer
   }
@@ -277,6 +292,7 @@ export class Links {
       return connection.close("the pair has another connection")
     }
     peer.link = connection
+    peer.features = connection.peer.features ?? 0
     peer.dialer?.connected()
     this.refusals.delete(connection.key.publicKey)
     this.refusals.delete(peer.id)

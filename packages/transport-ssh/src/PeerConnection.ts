@@ -44,6 +44,9 @@ export interface ConnectionEvents {
 /** How long a connection that was told to end may take before its socket is destroyed, in milliseconds. */
 const farewellMs = 500
 
+/** Features are small numbers as long as there are few of them. */
+const knowableFeatures = 2n ** 30n - 1n
+
 export class PeerConnection {
   readonly key: AuthorizedKey
   /** Whether this side dialled. */
@@ -230,7 +233,8 @@ export class PeerConnection {
     this.hello = hello
     if (!this.dialled) this.purpose = hello.purpose
     const { clusterId, incarnation, nodeId } = hello
-    this.peer = { nodeId, incarnation, clusterId, publicKey: this.key.publicKey }
+    const features = Number(hello.features & knowableFeatures)
+    this.peer = { nodeId, incarnation, clusterId, publicKey: this.key.publicKey, features }
     this.judgeAgain()
     if (this.closed) return
     this.lanes[name].greeted = true

@@ -182,6 +182,7 @@ const openTransport = Effect.fnUntraced(function*(
     setClusterId: (id) => links.setClusterId(id),
     links: () => links.links(),
     traffic: () => links.traffic(),
+    features: (id) => links.features(id),
     call: (address, command, remainingMs) => {
       const target = parseHostPort(address)
       if (target === null) {

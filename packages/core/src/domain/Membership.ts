@@ -1,5 +1,6 @@
 /** Who belongs to the cluster. A config entry of the log holds a whole `Membership`. */
 import { Schema } from "effect"
+import { type Feature, feature } from "./Features.ts"
 import { Address, Incarnation, NodeId, PublicKey } from "./Identity.ts"
 
 /**
@@ -30,12 +31,14 @@ export type Tombstone = typeof Tombstone.Type
  * The whole membership, in force from the moment its entry is appended (thesis §4.1).
  *
  * `members` is sorted by id, each id and each key once. `outgoing` is room for the outgoing voters of a joint
- * configuration; it is null, since voters change one at a time.
+ * configuration; it is null, since voters change one at a time. `features` are the bits of `Features.ts` that all
+ * members have announced; absent, as the first release wrote it, means none.
  */
 export const Membership = Schema.Struct({
   members: Schema.Array(Member),
   tombstones: Schema.Array(Tombstone),
-  outgoing: Schema.NullOr(Schema.Array(NodeId))
+  outgoing: Schema.NullOr(Schema.Array(NodeId)),
+  features: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2 ** 30 - 1 })))
 })
 export type Membership = typeof Membership.Type
 
@@ -45,6 +48,10 @@ export const emptyMembership: Membership = { members: [], tombstones: [], outgoi
 /** The member with this id, if there is one. */
 export const findMember = (membership: Membership, id: NodeId): Member | undefined =>
   membership.members.find((member) => member.id === id)
+
+/** Whether all members know a feature, so that it may be used in the log. */
+export const hasFeature = (membership: Membership, name: Feature): boolean =>
+  ((membership.features ?? 0) & feature[name]) !== 0
 
 /** The ids of the voters, in order of id. */
 export const voterIds = (membership: Membership): ReadonlyArray<NodeId> =>

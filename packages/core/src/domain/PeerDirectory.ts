@@ -14,6 +14,8 @@ export interface PeerIdentity {
   /** Null while it belongs to no cluster. */
   readonly clusterId: ClusterId | null
   readonly publicKey: PublicKey
+  /** The bits of `Features.ts` that it announces. */
+  readonly features?: number | undefined
 }
 
 /**
@@ -78,5 +80,6 @@ export const envelopeOf = (peer: PeerIdentity, message: PeerMessage): Envelope =
   incarnation: peer.incarnation,
   publicKey: peer.publicKey,
   clusterId: peer.clusterId,
+  features: peer.features,
   message
 })

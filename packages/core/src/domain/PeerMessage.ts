@@ -132,6 +132,8 @@ export interface Envelope {
   readonly publicKey: PublicKey
   /** Null while the sender belongs to no cluster. */
   readonly clusterId: ClusterId | null
+  /** The features that the sender announced, where the transport knows. */
+  readonly features?: number | undefined
   readonly message: PeerMessage
 }
 

@@ -6,6 +6,7 @@ import { Clock, Duration, Effect, Random, type Scope } from "effect"
 import { type StartError, StorageFailed } from "../DistKvError.ts"
 import type { Settings } from "../DistKvSettings.ts"
 import { encodeCommand } from "../domain/CommandCodec.ts"
+import { ownFeatures } from "../domain/Features.ts"
 import type { Address, Identity, Incarnation } from "../domain/Identity.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import { stamp } from "../domain/RecordCodec.ts"
@@ -119,7 +120,8 @@ const settle = Effect.fnUntraced(function*(
   let identity: Identity = { ...drawn, raftPort: port === 0 ? drawn.raftPort : port }
   if (identity.founding) {
     const { incarnation, nodeId } = identity
-    const membership = founding({ id: nodeId, incarnation, publicKey, address, http: settings.http })
+    const founder = { id: nodeId, incarnation, publicKey, address, http: settings.http }
+    const membership = { ...founding(founder), features: ownFeatures }
     const term = 1 as Term
     const entry = stamp(encodeCommand({ _tag: "Configure", membership }), term, 1 as LogIndex)
     yield* store.write({ hardState: { term, votedFor: null }, entries: [entry] })

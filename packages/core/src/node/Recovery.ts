@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import { StorageFailed } from "../DistKvError.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
+import { flawOfFeatures } from "../domain/Features.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import { emptyMembership } from "../domain/Membership.ts"
 import { type LogIndex, logStart } from "../domain/Position.ts"
@@ -67,5 +68,7 @@ export const recoverState = Effect.fnUntraced(function*(
     from += page.length
   }
   for (let i = window.length - 1; i >= 0; i--) log.prepend(window[i]!)
+  const flaw = flawOfFeatures(memberships.current.features ?? 0)
+  if (flaw !== null) return yield* new StorageFailed({ message: flaw })
   return { log, memberships, machine: new StateMachine(stateStore, meta) }
 })

@@ -4,6 +4,7 @@
  * and binds the incarnation of a member that was added by an operator.
  */
 import { DeadlineExceeded, MembershipRejected, OutcomeUnknown } from "../DistKvError.ts"
+import { ownFeatures } from "../domain/Features.ts"
 import type { Incarnation, NodeId } from "../domain/Identity.ts"
 import { findMember, type Membership, voterIds } from "../domain/Membership.ts"
 import type { AdminCommand, Link, PeerMessageOf } from "../domain/PeerMessage.ts"
@@ -72,6 +73,7 @@ export class Changes {
       return false
     })
     this.expireUnderWay()
+    if (settled && this.underWay === null && !this.node.memberships.isChanging) this.raiseFeatures()
     for (const member of this.node.membership.members) {
       if (member.standing !== "joining") {
         this.catchUps.delete(member.id)
@@ -131,6 +133,16 @@ export class Changes {
     if (change._tag === "Refused") return this.refuse(request, change.reason, change.final)
     if (change._tag === "Already") return this.admitted(request, command.id)
     this.append(command.id, change, request)
+  }
+
+  /** What every member has announced may be used in the log from now on. */
+  private raiseFeatures(): void {
+    const { id: own, membership, parts } = this.node
+    let common = ownFeatures
+    for (const { id } of membership.members) if (id !== own) common &= parts.transport.features(id) ?? 0
+    const features = (membership.features ?? 0) | common
+    if (features === (membership.features ?? 0)) return
+    this.append(own, { _tag: "Change", membership: { ...membership, features } }, null)
   }
 
   private bindNext(): void {

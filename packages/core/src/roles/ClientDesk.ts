@@ -1,5 +1,6 @@
 /** How a node that does not lead serves its callers: it passes on what needs the leader, and takes the answers. */
-import { NoLeader, OutcomeUnknown } from "../DistKvError.ts"
+import { MembershipRejected, NoLeader, OutcomeUnknown } from "../DistKvError.ts"
+import { missingFeatures } from "../domain/Features.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { AdminResult, Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { Administer } from "../state/NodeMessage.ts"
@@ -170,21 +171,29 @@ export const forwardedWrite = (
   })
 }
 
-/** A peer's administrative request, whose result goes back to it. */
+/**
+ * A peer's administrative request, whose result goes back to it; null where that is done already: a node that asks to
+ * join with a program that is too old for the cluster is told so by whomever it asks.
+ */
 export const peerRequest = (
   node: NodeState,
-  { from }: Envelope,
+  { features, from }: Envelope,
   request: PeerMessageOf<"AdminRequest">
-): Administer => ({
-  _tag: "Administer",
-  command: request.command,
-  deadline: node.now + request.remainingMs,
-  hops: request.hops,
-  done: (result: AdminResult) => {
+): Administer | null => {
+  const done = (result: AdminResult) => {
     node.send(from, { _tag: "AdminReply", id: request.id, result })
     node.parts.transport.flush()
   }
-})
+  const { command } = request
+  const needed = node.membership.features ?? 0
+  if (command._tag === "Join" && command.id === from && features !== undefined && (needed & ~features) !== 0) {
+    const reason = `the program of ${from} is too old for this cluster: it lacks ` +
+      `${missingFeatures(needed, features).join(", ")}. Start it with version ${node.parts.version}`
+    done({ _tag: "Failed", error: new MembershipRejected({ reason, final: true }) })
+    return null
+  }
+  return { _tag: "Administer", command, deadline: node.now + request.remainingMs, hops: request.hops, done }
+}
 
 /** Settles whatever has reached its deadline, and gives up a question that was not answered in time. */
 export const sweep = (node: NodeState): void => {

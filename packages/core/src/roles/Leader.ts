@@ -243,7 +243,8 @@ export class Leader {
     for (const write of this.node.writes.takeParked()) if (write.phase === "Parked") this.propose(write)
   }
 
-  private administer(request: Administer): void {
+  private administer(request: Administer | null): void {
+    if (request === null) return
     switch (request.command._tag) {
       case "Transfer":
         return this.handover.order(request, request.command.to)

@@ -8,9 +8,10 @@
  * - `durable` never claims more than the disk holds, in whatever order completions come;
  * - a message that promises something about the disk leaves only once the disk holds it (`whenDurable`).
  */
-import { Overloaded } from "../DistKvError.ts"
+import { Overloaded, StorageFailed } from "../DistKvError.ts"
 import type { Limits } from "../DistKvSettings.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
+import { flawOfFeatures } from "../domain/Features.ts"
 import type { ClusterId, Incarnation, NodeId, PublicKey } from "../domain/Identity.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import { findMember, type Membership } from "../domain/Membership.ts"
@@ -256,6 +257,8 @@ export class NodeState {
     if (entry.kind !== commandKind.Configure) return
     const command = decodeCommand(entry.record)
     if (command._tag === "Configure") {
+      const flaw = flawOfFeatures(command.membership.features ?? 0)
+      if (flaw !== null) throw new StorageFailed({ message: flaw })
       this.memberships.append(entry.index, command.membership)
       this.parts.transport.setMembership(command.membership)
     }
@@ -287,8 +290,9 @@ export class NodeState {
     else this.held.push({ number, send })
   }
 
-  /** Keeps an administrative request until a leader is known; beyond a bound it is refused at once. */
-  waitForLeader(request: Administer): void {
+  /** Keeps an administrative request until a leader is known; refuses beyond a bound. Null is answered already. */
+  waitForLeader(request: Administer | null): void {
+    if (request === null) return
     if (this.waitingAdmin.length < waitingAdminMost) this.waitingAdmin.push(request)
     else {
       const error = new Overloaded({ message: "too many changes of the cluster wait for a leader", retryAfterMs: 1000 })

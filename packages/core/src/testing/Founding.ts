@@ -1,5 +1,6 @@
 /** What the nodes of a simulated cluster have in common when they begin as one that was founded before. */
 import { encodeCommand } from "../domain/CommandCodec.ts"
+import { ownFeatures } from "../domain/Features.ts"
 import type { Address, ClusterId, Identity, Incarnation, NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Member, Membership } from "../domain/Membership.ts"
@@ -35,7 +36,8 @@ export const membershipOf = (voters: ReadonlyArray<string>): Membership => ({
     standing: "voter"
   })),
   tombstones: [],
-  outgoing: null
+  outgoing: null,
+  features: ownFeatures
 })
 
 /** The config entry of these voters, as entry 1 of term 1. */

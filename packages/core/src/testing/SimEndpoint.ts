@@ -1,6 +1,7 @@
 /** The `Transport` of one process in the simulated network, from `open` until its scope closes or its host dies. */
 import { Effect, type Scope } from "effect"
 import { NoLeader } from "../DistKvError.ts"
+import { ownFeatures } from "../domain/Features.ts"
 import type { Address, ClusterId, Identity, NodeId, PublicKey } from "../domain/Identity.ts"
 import { emptyMembership, type Membership } from "../domain/Membership.ts"
 import { firstCallId, judgePeer, maySay, type PeerIdentity } from "../domain/PeerDirectory.ts"
@@ -98,6 +99,7 @@ class OpenEndpoint implements Endpoint {
       setClusterId: (clusterId) => void (this.clusterId = clusterId),
       links: () => this.links(),
       traffic: () => this.traffic(),
+      features: () => ownFeatures,
       call: (address, command, remainingMs) => this.call(address, command, remainingMs)
     }
   }

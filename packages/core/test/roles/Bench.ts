@@ -6,6 +6,7 @@ import { assert } from "@effect/vitest"
 import { defaultLimits } from "../../src/DistKvSettings.ts"
 import { encodeCommand } from "../../src/domain/CommandCodec.ts"
 import type { Key } from "../../src/domain/Entry.ts"
+import { ownFeatures } from "../../src/domain/Features.ts"
 import type { Address, ClusterId, Incarnation, NodeId } from "../../src/domain/Identity.ts"
 import type { LogEntry } from "../../src/domain/LogEntry.ts"
 import type { Membership, Standing } from "../../src/domain/Membership.ts"
@@ -42,7 +43,8 @@ export const cluster = (voters: number, learners = 0, standing: Standing = "lear
     return { ...member(id, i < voters ? "voter" : standing), incarnation: incarnationOf(id) }
   }),
   tombstones: [],
-  outgoing: null
+  outgoing: null,
+  features: ownFeatures
 })
 
 export const put = (termOf: number, indexOf: number, key = `k${indexOf}`): LogEntry =>
@@ -159,6 +161,8 @@ export class Bench {
   busySince: number | null = null
   /** Peers to whom nothing can be sent. */
   readonly unreachable = new Set<NodeId>()
+  /** What peers announce; everything, where they are not named. */
+  readonly features = new Map<NodeId, number | null>()
   /** Messages that did not get through. */
   refused = 0
   player: Player
@@ -197,6 +201,7 @@ export class Bench {
         setClusterId: () => {},
         links: () => this.node.membership.members.map((one) => ({ id: one.id, accepts: true, connected: true })),
         traffic: () => [],
+        features: (id) => this.features.has(id) ? this.features.get(id)! : ownFeatures,
         call: () => {
           throw new Error("nobody calls here")
         }

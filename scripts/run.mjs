@@ -23,7 +23,14 @@ const onWindows = process.platform === "win32"
 
 /** Everything that decides what an installation holds. */
 const manifests = () => {
-  const files = ["package.json", "pnpm-lock.yaml", "pnpm-workspace.yaml", ".npmrc", join("bench", "package.json")]
+  const files = [
+    "package.json",
+    "pnpm-lock.yaml",
+    "pnpm-workspace.yaml",
+    ".npmrc",
+    join("bench", "package.json"),
+    join("chaos", "package.json")
+  ]
   for (const folder of ["packages", "examples"]) {
     if (!existsSync(join(root, folder))) continue
     for (const name of readdirSync(join(root, folder)).sort()) files.push(join(folder, name, "package.json"))

@@ -1,0 +1,67 @@
+/**
+ * Each node in a network namespace of its own, all of them on one bridge. The neighbour tables are fixed; a silent link
+ * is one whose far end has an address that nobody has, so that what is sent there disappears without a word, as behind
+ * a broken switch.
+ */
+import type { Network } from "./Network.ts"
+import { atEnd, named, system, systemIfPossible } from "./Resources.ts"
+
+const ipOf = (node: number): string => `10.77.0.${node + 1}`
+const hardwareOf = (node: number): string => `02:00:00:00:4b:${(node + 1).toString(16).padStart(2, "0")}`
+const nowhere = "02:00:00:00:4b:ff"
+const raftPort = 12_000
+
+/** Whether this process may make namespaces here; tried, since it depends on more than the user. */
+export const namespacesWork = (): boolean => {
+  const name = named("try")
+  if (systemIfPossible("ip", "netns", "add", name) === undefined) return false
+  const works = systemIfPossible("ip", "-n", name, "link", "add", "probe", "type", "bridge") !== undefined &&
+    systemIfPossible("ip", "-n", name, "link", "add", "end0", "type", "veth", "peer", "name", "end1") !== undefined
+  systemIfPossible("ip", "netns", "delete", name)
+  return works
+}
+
+const makeNamespace = (name: string): void => {
+  system("ip", "netns", "add", name)
+  atEnd(() => system("ip", "netns", "delete", name))
+  system("ip", "-n", name, "link", "set", "lo", "up")
+}
+
+export const makeNamespaces = (nodes: number): Network => {
+  const hub = named("hub")
+  const nameOf = (node: number): string => named(`n${node + 1}`)
+  makeNamespace(hub)
+  system("ip", "-n", hub, "link", "add", "br0", "type", "bridge")
+  system("ip", "-n", hub, "link", "set", "br0", "up")
+  const all = Array.from({ length: nodes }, (_, node) => node)
+  for (const node of all) {
+    const name = nameOf(node)
+    makeNamespace(name)
+    system("ip", "-n", hub, "link", "add", `p${node}`, "type", "veth", "peer", "name", "eth0", "netns", name)
+    system("ip", "-n", hub, "link", "set", `p${node}`, "master", "br0", "up")
+    system("ip", "-n", name, "link", "set", "eth0", "address", hardwareOf(node))
+    system("ip", "-n", name, "address", "add", `${ipOf(node)}/24`, "dev", "eth0")
+    system("ip", "-n", name, "link", "set", "eth0", "up")
+  }
+  const route = (from: number, to: number, hardware: string): void => {
+    const entry = [ipOf(to), "lladdr", hardware, "dev", "eth0", "nud", "permanent"]
+    system("ip", "-n", nameOf(from), "neighbour", "replace", ...entry)
+  }
+  for (const from of all) for (const to of all) if (from !== to) route(from, to, hardwareOf(to))
+  const silent = new Map<string, () => void>()
+  return {
+    kind: "namespaces",
+    raftFlags: (node) => ["--raft", `${ipOf(node)}:${raftPort}`],
+    at: (node, command) => ["ip", "netns", "exec", nameOf(node), ...command],
+    started: () => undefined,
+    silence: (from, to) => {
+      route(from, to, nowhere)
+      silent.set(`${from}-${to}`, () => route(from, to, hardwareOf(to)))
+    },
+    heal: () => {
+      for (const restore of silent.values()) restore()
+      silent.clear()
+    },
+    reset: null
+  }
+}

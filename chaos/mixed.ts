@@ -1,0 +1,137 @@
+/**
+ * Everything at once: under load nodes are killed, stopped, cut off and given sick disks, one drawn fault after the
+ * other; after each the cluster has to take writes again. At the end the history of all clients is audited.
+ */
+import { makePrng } from "@distkv/core/testing"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { audit, finalState } from "./Audit.ts"
+import { Cluster } from "./Cluster.ts"
+import { mountSmall, mountsWork, tracingWorks } from "./Disks.ts"
+import { drawFault, faults, type Site, Tally } from "./Faults.ts"
+import { atLeast, conclude, told } from "./Report.ts"
+import { commonHelp, makePlace, numberOf, type Place, readOptions } from "./Site.ts"
+import { Violation } from "./Waiting.ts"
+
+const help = `npm run chaos -- [options]: drawn faults under load, then an audit of what the clients saw
+
+  --minutes N            how long faults are made (default 2)
+  --kills N              end earlier, when so many kills were made
+  --writes N             writes a second that the clients aim at (default 1200)
+  --only TEXT            only faults whose name contains it, such as "kill"
+${commonHelp}`
+
+const options = {
+  minutes: { type: "string", default: "2" },
+  kills: { type: "string" },
+  writes: { type: "string", default: "1200" },
+  only: { type: "string", default: "" }
+} as const
+
+const timeoutMs = 1000
+/** A client waits a little longer than its call's deadline; a busy machine a little more. */
+const settledWithinMs = timeoutMs + 4000
+const fewestKeptPerSecond = 500
+const smallDiskMebibytes = 1024
+
+const prepare = async (place: Place): Promise<Site> => {
+  const mounts = mountsWork(place.directory)
+  const smallId = `n${place.nodes}`
+  if (mounts) mountSmall(join(place.directory, smallId), smallDiskMebibytes)
+  // The whole disk would otherwise have to have the reserve that is the default.
+  const cluster = await Cluster.start({ ...place, flags: ["--disk-reserve", String(16 * 1024 * 1024)] })
+  return {
+    cluster,
+    random: makePrng(place.seed),
+    tally: new Tally(),
+    electionTimeoutMs: place.electionTimeoutMs,
+    small: mounts ? cluster.nodes.find(({ id }) => id === smallId) : undefined,
+    tracing: tracingWorks(),
+    tell: (text) => process.env["CHAOS_QUIET"] === undefined && console.log(`  ${text}`)
+  }
+}
+
+/** Waits until so many writes more are acknowledged. */
+const writesGoOn = (cluster: Cluster, count: number, limitMs: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let left = count
+    const done = cluster.listen(({ input, outcome }) => {
+      if (input.op === "get" || outcome._tag !== "Answered" || --left > 0) return
+      clearTimeout(timer)
+      done()
+      resolve()
+    })
+    const timer = setTimeout(() => {
+      done()
+      reject(new Violation(`no ${count} writes are acknowledged within ${limitMs / 1000} s after the fault`))
+    }, limitMs)
+  })
+
+const acknowledged = (cluster: Cluster): number =>
+  cluster.calls.filter(({ input, outcome }) => input.op !== "get" && outcome._tag === "Answered").length
+
+/** Makes faults until the time or the number of kills is reached. */
+const misbehave = async (site: Site, untilMs: number, kills: number, only: string): Promise<void> => {
+  const { cluster, random, tally } = site
+  const among = faults.filter(({ name }) => name.includes(only))
+  let epoch = 0
+  while (performance.now() < untilMs && tally.kills < kills) {
+    const fault = drawFault(site, among)
+    tally.note(fault.name)
+    await fault.run(site)
+    await writesGoOn(cluster, 50, 30_000)
+    await sleep(random.between(0, 500))
+    // A shared key's history stays short, or the search for its order would not end.
+    epoch++
+    for (const node of cluster.nodes) node.tell({ _tag: "Epoch", epoch })
+  }
+}
+
+export const mixed = async (args: ReadonlyArray<string>): Promise<void> => {
+  const values = readOptions(args, options, help)
+  if (values === undefined) return
+  const place = makePlace(values)
+  const site = await prepare(place)
+  const { cluster, tally } = site
+  const began = performance.now()
+  const perNode = numberOf(values.writes, "writes") / place.nodes
+  cluster.load({ clients: 24, writesPerSecond: perNode, shared: 0.4, timeoutMs, seed: place.seed })
+  const problems: Array<string> = []
+  try {
+    await writesGoOn(cluster, 200, 30_000)
+    const kills = values.kills === undefined ? Infinity : numberOf(values.kills, "kills")
+    await misbehave(site, began + numberOf(values.minutes, "minutes") * 60_000, kills, values.only)
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error))
+  }
+  const seconds = (performance.now() - began) / 1000
+  const writes = acknowledged(cluster)
+  cluster.network.heal()
+  try {
+    for (const node of cluster.nodes) if (!node.alive) await cluster.launch(node)
+    await cluster.rest()
+    await cluster.allVote(60_000)
+    problems.push(...audit(cluster.calls, await finalState(cluster), settledWithinMs))
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error))
+  }
+  if (problems.length > 0) place.keep()
+  const of = (tag: string) => cluster.calls.filter(({ outcome }) => outcome._tag === tag).length
+  conclude({
+    command: "mixed",
+    seed: place.seed,
+    seconds,
+    figures: [
+      told("nodes", place.nodes, ""),
+      told("kills", tally.kills, ""),
+      told("of them of the leader", tally.kills === 0 ? 0 : 100 * tally.killsOfLeaders / tally.kills, "%"),
+      atLeast("acknowledged writes", writes / seconds, fewestKeptPerSecond, "/s"),
+      told("acknowledged writes", writes, ""),
+      told("calls answered", of("Answered"), ""),
+      told("calls refused for sure", of("Refused"), ""),
+      told("writes of unknown outcome", of("Unknown"), "")
+    ],
+    counts: Object.fromEntries(tally.counts),
+    problems
+  })
+}

@@ -5,7 +5,7 @@ import { forgeEnvelope } from "./Forger.ts"
 import type { Prng } from "./Prng.ts"
 import type { SimCluster } from "./SimCluster.ts"
 import type { SimNode } from "./SimNode.ts"
-import type { FaultClass, SimPlan } from "./SimPlan.ts"
+import { type FaultClass, isQuiet, type SimPlan } from "./SimPlan.ts"
 
 /** Nodes beyond the first ones that may join in one run. */
 const maxJoins = 2
@@ -18,6 +18,7 @@ export class Adversary<App = never> {
   private readonly random: Prng
   private readonly onStart: (node: SimNode<App>) => void
   private active = false
+  private beganAt = 0
   private joined = 0
 
   /** `onStart` hears of each node that joins, before it starts. */
@@ -31,6 +32,7 @@ export class Adversary<App = never> {
   /** Begins: the network and the disks become what the plan says, and events follow. */
   begin(): void {
     this.active = true
+    this.beganAt = this.cluster.now
     Object.assign(this.cluster.network.faults, this.plan.network)
     for (const node of this.cluster.nodes.values()) this.spoilDisk(node)
     const acts = Object.entries(this.acts()).filter(([name]) => this.plan.classes.has(name as FaultClass))
@@ -48,7 +50,9 @@ export class Adversary<App = never> {
   }
 
   private next(acts: ReadonlyArray<readonly [string, () => void]>): void {
-    this.cluster.world.after(this.random.exponential(this.plan.eventEveryMs), () => {
+    const { pace } = this.plan
+    const mean = isQuiet(pace, this.cluster.now - this.beganAt) ? pace.quietEventMs : pace.stormEventMs
+    this.cluster.world.after(this.random.exponential(mean), () => {
       if (!this.active) return
       const [name, act] = this.random.pick(acts)
       this.count(name)

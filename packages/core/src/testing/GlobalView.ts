@@ -15,6 +15,7 @@ import type { HardState } from "../LogStore.ts"
 import type { NodeView } from "../state/Observer.ts"
 import type { DurableClaim } from "../Transport.ts"
 import { AppliedHistory } from "./AppliedHistory.ts"
+import { Coverage } from "./Coverage.ts"
 import type { Invariant } from "./invariants/Invariant.ts"
 import { mix32 } from "./Prng.ts"
 import type { SimDisk } from "./SimDisk.ts"
@@ -100,6 +101,7 @@ export class GlobalView {
   /** The voters that ever had a durable vote for a candidate, by term. */
   readonly votes = new Map<Term, Map<NodeId, NodeId>>()
   readonly applied = new AppliedHistory()
+  readonly coverage = new Coverage()
   /** How often a node became leader, and how often it was another one than before. */
   elections = 0
   leaderChanges = 0
@@ -196,6 +198,7 @@ export class GlobalView {
     if (view.role === "Leader" && !(before?.role === "Leader" && before.term === view.term)) this.elected(node, view)
     for (const invariant of this.invariants) invariant.stepped?.(node, view, before)
     this.noteCommit(node, view, before?.commit ?? 0)
+    if (before?.role !== view.role) this.coverage.transition(before?.role ?? "start", view.role)
     if (before === null || before.role !== view.role || before.term !== view.term) {
       const { leader, role, term } = view
       this.world.timeline.record(this.world.now, view.id, `${role} t${term}${leader === null ? "" : ` of ${leader}`}`)
@@ -214,6 +217,12 @@ export class GlobalView {
     const node = this.nodes.get(from)
     if (node === undefined) return
     for (const invariant of this.invariants) invariant.sent?.(node, to, message, claim)
+  }
+
+  /** A message reaches a process of this node. */
+  received(to: NodeId, message: PeerMessage): void {
+    const role = this.nodes.get(to)?.last?.role
+    if (role !== undefined) this.coverage.meeting(message._tag, role)
   }
 
   hardStateDurable(id: NodeId, before: HardState | null, after: HardState): void {

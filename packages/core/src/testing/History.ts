@@ -107,19 +107,24 @@ export const resultText = ({ result }: Call): string => {
 export class History {
   readonly calls: Array<Call> = []
   /** How many calls nobody has answered yet. */
-  pendingCount = 0
+  get pendingCount(): number {
+    return this.open.size
+  }
+  private readonly open = new Set<Call>()
+  private answers = 0
 
   begin(call: Omit<Call, "id" | "returnedAt" | "result">): Call {
     const begun: Call = { ...call, id: this.calls.length + 1, returnedAt: Infinity, result: { _tag: "Pending" } }
     this.calls.push(begun)
-    this.pendingCount++
+    this.open.add(begun)
     return begun
   }
 
   end(call: Call, at: number, result: CallResult): void {
     if (call.result._tag !== "Pending") return
     call.result = result
-    this.pendingCount--
+    this.open.delete(call)
+    if (result._tag === "Answered") this.answers++
     if (result._tag !== "Lost") call.returnedAt = at
   }
 
@@ -129,10 +134,10 @@ export class History {
   }
 
   pending(): ReadonlyArray<Call> {
-    return this.calls.filter((call) => call.result._tag === "Pending")
+    return [...this.open]
   }
 
   answered(): number {
-    return this.calls.filter((call) => call.result._tag === "Answered").length
+    return this.answers
   }
 }

@@ -20,7 +20,7 @@ import type { SimHost } from "./SimHost.ts"
 /** What clients do; drawn for each run. */
 export interface Workload {
   readonly keys: number
-  /** Mean milliseconds between a client's calls. */
+  /** Mean milliseconds between a client's calls in a storm. */
   readonly thinkMs: number
   /** How often a client calls again without waiting for the answer. */
   readonly impatience: number
@@ -47,6 +47,9 @@ export const readingOnly = (workload: Workload): Workload => ({
   }
 })
 
+/** Null rests. Times in milliseconds; who is patient waits for each answer before the next call. */
+export type CallPace = { readonly thinkMs: number; readonly isPatient: boolean } | null
+
 export interface ClientParts {
   readonly node: NodeId
   readonly run: number
@@ -55,8 +58,8 @@ export interface ClientParts {
   readonly history: History
   readonly random: Prng
   readonly workload: Workload
-  /** While it answers false the client rests. */
-  readonly isActive: () => boolean
+  /** How it calls from now on. */
+  readonly pace: () => CallPace
   /** A number that no other call of this world has. */
   readonly nextSerial: () => number
 }
@@ -70,16 +73,17 @@ const maxUnderWay = 8
 
 /** Calls for ever; how often it waits for an answer before it calls again is part of the workload. */
 export const runClient = (parts: ClientParts): Effect.Effect<never> => {
-  const { isActive, random, workload } = parts
+  const { pace, random, workload } = parts
   const known = new Map<string, number>()
   let underWay = 0
   const once = Effect.suspend(() => {
-    if (!isActive()) return Effect.sleep(20)
+    const now = pace()
+    if (now === null) return Effect.sleep(200)
     underWay++
     const call = Effect.ensuring(perform(parts, drawInput(parts, known), known), Effect.sync(() => underWay--))
-    const goesOn = underWay < maxUnderWay && random.chance(workload.impatience)
+    const goesOn = !now.isPatient && underWay < maxUnderWay && random.chance(workload.impatience)
     const called = goesOn ? Effect.forkChild(call, { startImmediately: true }) : call
-    return Effect.andThen(called, Effect.sleep(random.exponential(workload.thinkMs)))
+    return Effect.andThen(called, Effect.sleep(random.exponential(now.thinkMs)))
   })
   return Effect.forever(once)
 }

@@ -72,7 +72,7 @@ export class SimCluster<App = never> {
     })
     this.view = new GlobalView(this.world)
     for (const invariant of allInvariants) this.view.add(invariant(this.view))
-    this.network = new SimNetwork(this.world, this.view.sent.bind(this.view))
+    this.network = new SimNetwork(this.world, this.view)
     const names = Array.from({ length: options.nodes ?? 3 }, (_, i) => `n${i + 1}`)
     const isFounded = options.begin !== "joined"
     for (const name of names) {

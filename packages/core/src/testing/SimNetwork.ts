@@ -22,8 +22,11 @@ import { type Endpoint, openEndpoint, publicKeyOf, type Speaker } from "./SimEnd
 import type { SimHost } from "./SimHost.ts"
 import type { SimWorld } from "./SimWorld.ts"
 
-/** Told of every message that a node sends, before anything happens to it. */
-export type SendObserver = (from: NodeId, to: NodeId, message: PeerMessage, claim: DurableClaim | undefined) => void
+/** Told of every message that a node sends, before anything happens to it, and of each that reaches one. */
+export interface NetworkObserver {
+  readonly sent: (from: NodeId, to: NodeId, message: PeerMessage, claim: DurableClaim | undefined) => void
+  readonly received: (to: NodeId, message: PeerMessage) => void
+}
 
 interface LinkState {
   isCut: boolean
@@ -44,13 +47,13 @@ export class SimNetwork {
   filter: ((packet: Packet) => PacketFate) | null = null
   /** What the filter has held back, in order. */
   held: Array<Packet> = []
-  private readonly observer: SendObserver | null
+  private readonly observer: NetworkObserver | null
   private readonly links = new Map<string, LinkState>()
   private readonly endpoints = new Map<NodeId, Endpoint>()
   private readonly refusals = new Set<string>()
   private readonly random: Prng
 
-  constructor(world: SimWorld, observer: SendObserver | null = null) {
+  constructor(world: SimWorld, observer: NetworkObserver | null = null) {
     this.world = world
     this.observer = observer
     this.random = world.random.fork("network")
@@ -152,7 +155,7 @@ export class SimNetwork {
   send(endpoint: Endpoint, to: NodeId, message: PeerMessage, claim?: DurableClaim): boolean {
     const from = endpoint.identity.nodeId
     if (endpoint.host.isDead || this.endpoints.get(from) !== endpoint) return false
-    this.observer?.(from, to, message, claim)
+    this.observer?.sent(from, to, message, claim)
     const bytes = encodeMessage(message)
     this.counts.sent++
     this.world.timeline.mix(crc32(bytes))
@@ -237,6 +240,7 @@ export class SimNetwork {
     const identity = speaker.identity
     receiver.host.arrive(() => {
       this.counts.delivered++
+      this.observer?.received(packet.to, packet.message)
       this.world.timeline.record(this.world.now, packet.to, () => `<- ${packet.from}: ${messageText(packet.message)}`)
       receiver.deliver({
         from: packet.from,

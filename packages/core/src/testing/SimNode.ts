@@ -48,6 +48,8 @@ export class SimNode<App = never> {
   failure: Cause.Cause<unknown> | null = null
   /** How often it was started. */
   runs = 0
+  /** How often power failed while it ran. */
+  powerCuts = 0
   /** Called when a run ends, however. */
   onEnd: (node: SimNode<App>) => void = () => {}
   /** Called when it begins to serve. */
@@ -135,6 +137,7 @@ export class SimNode<App = never> {
     const host = this.run?.host
     if (host === undefined) return
     this.startsAgain = false
+    this.powerCuts++
     this.parts.world.timeline.record(this.parts.world.now, this.id, "loses power")
     host.crash()
     this.disk.crash()

@@ -47,7 +47,33 @@ export interface PlanOverrides {
   /** Simulated milliseconds of the phase with faults. */
   readonly faultMs?: number | undefined
   readonly off?: ReadonlyArray<FaultClass> | undefined
+  /** Power fails again and again, on single nodes and everywhere, and little else happens. */
+  readonly power?: boolean | undefined
 }
+
+/** The classes of a run of power cuts: each cut, and what makes it meet unfinished work. */
+const powerClasses: ReadonlyArray<FaultClass> = ["crash", "crashAll", "coup"]
+const maybeWithPower: ReadonlyArray<FaultClass> = ["slowDisk", "tight", "fuzz", "delay", "join"]
+
+/**
+ * How a run alternates between storms, dense with calls and faults, and quiet stretches with few of both: long enough
+ * that what only silence or slow drift brings about has its chance, and cheap, since nothing happens most of the time.
+ * Times in milliseconds.
+ */
+export interface Pace {
+  readonly stormMs: number
+  /** How long the quiet after each storm lasts; 0 where there is none. */
+  readonly quietMs: number
+  /** Mean time between two events of the adversary, in a storm and in quiet. */
+  readonly stormEventMs: number
+  readonly quietEventMs: number
+  /** Mean time between two calls of all clients together, in quiet. */
+  readonly quietCallMs: number
+}
+
+/** Whether it is quiet so many milliseconds after the faults began. */
+export const isQuiet = ({ quietMs, stormMs }: Pace, sinceMs: number): boolean =>
+  quietMs > 0 && sinceMs % (stormMs + quietMs) >= stormMs
 
 export interface SimPlan {
   readonly seed: number
@@ -63,8 +89,7 @@ export interface SimPlan {
   readonly hasReaders: boolean
   readonly workload: Workload
   readonly faultMs: number
-  /** Mean milliseconds between two events of the adversary. */
-  readonly eventEveryMs: number
+  readonly pace: Pace
   readonly network: NetworkFaults
   /** Mean of a disk write's time in milliseconds. */
   readonly diskMs: number
@@ -75,11 +100,16 @@ export interface SimPlan {
 export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan => {
   const random = makePrng(seed).fork("plan")
   const drawn = random.fork("classes")
-  const classes = new Set(faultClasses.filter(() => drawn.chance(0.5)))
+  const isPower = overrides.power === true
+  const classes = new Set(
+    faultClasses.filter((name) => drawn.chance(0.5) && (!isPower || maybeWithPower.includes(name)))
+  )
+  if (isPower) { for (const name of powerClasses) classes.add(name) }
   for (const off of overrides.off ?? []) classes.delete(off)
   const size = random.fork("size")
-  const nodes = overrides.nodes ?? size.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5])
+  const nodes = overrides.nodes ?? size.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
   const [electionTimeoutMs, heartbeatMs] = size.pick([[150, 30], [300, 60], [300, 60], [1000, 100]] as const)
+  const pace = isPower ? powerPace(electionTimeoutMs) : drawPace(random.fork("pace"), electionTimeoutMs)
   const begin = nodes > 1 && size.chance(0.25) ? "joined" : "founded"
   return {
     seed,
@@ -96,16 +126,33 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
     clientsPerNode: size.int(1, nodes > 3 ? 2 : 3),
     hasReaders: random.fork("readers").chance(0.6),
     workload: drawWorkload(random.fork("workload")),
-    faultMs: overrides.faultMs ?? size.int(10, 30) * electionTimeoutMs,
-    eventEveryMs: size.between(0.5, 5) * electionTimeoutMs,
+    faultMs: overrides.faultMs ?? pace.stormMs + pace.quietMs,
+    pace,
     network: drawNetwork(random.fork("network"), classes, electionTimeoutMs),
     diskMs: random.fork("disk").exponential(classes.has("slowDisk") ? electionTimeoutMs / 10 : 0.5),
     fuzz: classes.has("fuzz") ? { preemptEvery: random.fork("fuzz").pick([20, 100, 500]) } : undefined
   }
 }
 
+/** Some runs are one storm; in the others a quiet stretch follows it. */
+const drawPace = (random: Prng, electionTimeoutMs: number): Pace => ({
+  stormMs: random.int(10, 25) * electionTimeoutMs,
+  quietMs: random.chance(0.3) ? 0 : random.int(60, 450) * 1000,
+  stormEventMs: random.between(0.5, 5) * electionTimeoutMs,
+  quietEventMs: random.between(3000, 10_000),
+  quietCallMs: 450
+})
+
+const powerPace = (electionTimeoutMs: number): Pace => ({
+  stormMs: 100 * electionTimeoutMs,
+  quietMs: 0,
+  stormEventMs: 2 * electionTimeoutMs,
+  quietEventMs: 0,
+  quietCallMs: 0
+})
+
 const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
-  checkpointInterval: random.pick([50, 200, 1000]),
+  checkpointInterval: random.pick([50, 200, 1000, 1000]),
   commitTimeout: random.int(1000, 3000),
   ...(isTight
     ? {
@@ -125,7 +172,7 @@ const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
 
 const drawWorkload = (random: Prng): Workload => ({
   keys: random.pick([1, 3, 10]),
-  thinkMs: random.pick([5, 20, 60]),
+  thinkMs: random.pick([10, 30, 80]),
   impatience: random.pick([0, 0.5, 1]),
   mix: {
     get: random.between(0, 3),
@@ -162,9 +209,10 @@ const drawNetwork = (random: Prng, classes: ReadonlySet<FaultClass>, electionTim
 
 /** A plan as a word: the seed, and what was fixed by hand. */
 export const tokenOf = ({ overrides, seed }: SimPlan): string => {
-  const { faultMs, nodes, off } = overrides
+  const { faultMs, nodes, off, power } = overrides
   return [
     String(seed),
+    power === true ? "power" : "",
     nodes === undefined ? "" : `n${nodes}`,
     faultMs === undefined ? "" : `d${faultMs}`,
     off === undefined || off.length === 0 ? "" : `off-${off.join("-")}`
@@ -179,6 +227,7 @@ export const planOf = (token: string): SimPlan => {
   for (const part of parts) {
     if (/^n\d+$/.test(part)) overrides = { ...overrides, nodes: Number(part.slice(1)) }
     else if (/^d\d+$/.test(part)) overrides = { ...overrides, faultMs: Number(part.slice(1)) }
+    else if (part === "power") overrides = { ...overrides, power: true }
     else if (part.startsWith("off-")) overrides = { ...overrides, off: part.slice(4).split("-").map(classOf) }
     else throw new Error(`"${part}" in the replay token means nothing`)
   }

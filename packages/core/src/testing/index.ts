@@ -8,6 +8,7 @@
  */
 export { StateMachine } from "../state/StateMachine.ts"
 export * from "./AppendModel.ts"
+export * from "./Coverage.ts"
 export * from "./EntryModel.ts"
 export { addressOf } from "./Founding.ts"
 export * from "./laws/LogStoreLaws.ts"

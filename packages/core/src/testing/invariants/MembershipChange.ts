@@ -3,14 +3,24 @@
  * committed an entry of its own term (thesis §4.1 with the correction of 2015), two successive configurations differ by
  * one voter at most, and the configuration in force is the last one in the log.
  */
-import { voterIds } from "../../domain/Membership.ts"
+import type { NodeId } from "../../domain/Identity.ts"
+import { type Membership, voterIds } from "../../domain/Membership.ts"
 import type { NodeView } from "../../state/Observer.ts"
-import type { GlobalView, NodeRecord } from "../GlobalView.ts"
+import type { GlobalView, Mark, NodeRecord } from "../GlobalView.ts"
 import type { Invariant } from "./Invariant.ts"
 
 export const membershipChange = (world: GlobalView): Invariant => {
+  /** The membership of each node that was found right, and the entry that it came from: most steps change neither. */
+  const checked = new Map<NodeId, { readonly membership: Membership; readonly mark: Mark | undefined }>()
+
   const checkInForce = (node: NodeRecord, view: NodeView) => {
-    const last = node.configs.at(-1) ?? 0
+    const last = node.configs.length === 0 ? 0 : node.configs[node.configs.length - 1]!
+    const mark = node.log[last - 1]
+    const known = checked.get(node.id)
+    if (known !== undefined && known.membership === view.membership && known.mark === mark) {
+      if (view.membershipIndex >= last) return
+    }
+    checked.set(node.id, { membership: view.membership, mark })
     // After a start the index is that of the checkpoint, which may be beyond the entry itself.
     if (view.membershipIndex < last) {
       world.violate("I14", `${node.id} acts on the configuration of ${view.membershipIndex}, its log's last is ${last}`)

@@ -6,6 +6,8 @@ import type { NodeId } from "../../domain/Identity.ts"
 import type { GlobalView } from "../GlobalView.ts"
 import type { Invariant } from "./Invariant.ts"
 
+const monotonicNames = ["term", "commit", "applied", "revision"] as const
+
 export const monotonic = (world: GlobalView): Invariant => {
   const matches = new Map<NodeId, { readonly term: number; readonly match: Map<NodeId, number> }>()
   return {
@@ -19,7 +21,7 @@ export const monotonic = (world: GlobalView): Invariant => {
     },
     stepped: (node, view, before) => {
       if (before !== null) {
-        for (const name of ["term", "commit", "applied", "revision"] as const) {
+        for (const name of monotonicNames) {
           if (view[name] >= before[name]) continue
           world.violate("I8", `${node.id}: ${name} goes from ${before[name]} back to ${view[name]}`)
         }

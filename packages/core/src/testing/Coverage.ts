@@ -1,0 +1,88 @@
+/**
+ * What has occurred in simulated runs: transitions between roles, and which message met a node in which role. A run
+ * proves nothing about what did not happen in it, so the totals are asserted.
+ */
+import type { PeerMessage } from "../domain/PeerMessage.ts"
+import type { Role } from "../domain/Role.ts"
+import { type FaultClass, faultClasses } from "./SimPlan.ts"
+
+export class Coverage {
+  /** How often, by `Follower>Candidate`; a node begins each of its runs as `start`. */
+  readonly transitions = new Map<string, number>()
+  /** How often, by `VoteRequest@Leader`: what a node was sent, and its role when it arrived. */
+  readonly meetings = new Map<string, number>()
+
+  transition(from: Role | "start", to: Role): void {
+    count(this.transitions, `${from}>${to}`)
+  }
+
+  meeting(message: PeerMessage["_tag"], role: Role): void {
+    count(this.meetings, `${message}@${role}`)
+  }
+}
+
+const count = (counts: Map<string, number>, name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1)
+
+/** What many runs added up to. */
+export interface CoverageTotals {
+  readonly faults: ReadonlyMap<string, number>
+  readonly transitions: ReadonlyMap<string, number>
+  readonly meetings: ReadonlyMap<string, number>
+}
+
+/** Fault classes under the name by which their occurrences are counted, where that is another one. */
+const countedAs: Partial<Record<FaultClass, string>> = {
+  drop: "dropped",
+  dropType: "dropped",
+  delay: "spiked",
+  clog: "clogged",
+  duplicate: "duplicated",
+  replay: "replayed",
+  reorder: "reordered"
+}
+
+/** Classes that change how a whole run goes, and have no occurrences of their own. */
+const uncounted: ReadonlyArray<FaultClass> = ["clockRate", "tight", "fuzz"]
+
+const roles: ReadonlyArray<Role> = ["Follower", "Candidate", "Leader"]
+
+/** Raft's own figure 4, and a start in each role that a node can start in. */
+const expectedTransitions: ReadonlyArray<string> = [
+  "start>Follower",
+  "Follower>Candidate",
+  "Candidate>Follower",
+  "Candidate>Leader",
+  "Leader>Follower"
+]
+
+/** Messages that reach nodes in every role sooner or later: by delay, duplication, or a change of role on the way. */
+const expectedMessages: ReadonlyArray<PeerMessage["_tag"]> = [
+  "AppendRequest",
+  "AppendReply",
+  "VoteRequest",
+  "VoteReply",
+  "ForwardRequest",
+  "ForwardReply",
+  "ReadIndexRequest",
+  "ReadIndexReply",
+  "TimeoutNow"
+]
+
+/** What has not occurred at least `times` times, as text. */
+export const missingFrom = (totals: CoverageTotals, times: number): ReadonlyArray<string> => {
+  const missing = (counts: ReadonlyMap<string, number>, names: ReadonlyArray<string>) =>
+    names.filter((name) => (counts.get(name) ?? 0) < times).map((name) => `${name} (${counts.get(name) ?? 0})`)
+  return [
+    ...missing(
+      totals.faults,
+      faultClasses.filter((name) => !uncounted.includes(name)).map((name) => countedAs[name] ?? name)
+    ),
+    ...missing(totals.transitions, expectedTransitions),
+    ...missing(totals.meetings, expectedMessages.flatMap((message) => roles.map((role) => `${message}@${role}`)))
+  ]
+}
+
+/** Adds what one run counted. */
+export const addCounts = (totals: Map<string, number>, counts: Readonly<Record<string, number>>): void => {
+  for (const [name, times] of Object.entries(counts)) totals.set(name, (totals.get(name) ?? 0) + times)
+}

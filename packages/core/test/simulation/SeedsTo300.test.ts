@@ -1,0 +1,6 @@
+import { describe } from "@effect/vitest"
+import { seedTests } from "./seeds.ts"
+
+describe("random runs", () => {
+  seedTests(201, 300)
+})

@@ -40,6 +40,11 @@ const stages = (vitestArgs) => [
   { name: "tidy", finds: "a rule of scripts/tidy.mjs is broken", command: ["node", "scripts/tidy.mjs"] },
   { name: "format", finds: "`npm run fix` has something to do", command: ["dprint", "check", "--list-different"] },
   { name: "unused", finds: "something is exported, depended on or kept, and not used", command: ["knip"] },
+  {
+    name: "scenarios",
+    finds: "docs/SCENARIOS.md does not say what the tests do: `npm run scenarios`",
+    command: ["node", "scripts/scenarios.mjs", "--check"]
+  },
   { name: "tests", finds: "a test failed", command: vitest(vitestArgs), live: true }
 ]
 
@@ -82,7 +87,7 @@ const only = first === "--only" ? (second ?? "").split(",") : undefined
 const vitestArgs = only === undefined ? process.argv.slice(first === "--no-tests" ? 3 : 2) : others
 const all = stages(vitestArgs)
 const chosen = only === undefined
-  ? all.filter(({ name }) => first !== "--no-tests" || name !== "tests")
+  ? all.filter(({ name }) => first !== "--no-tests" || !["scenarios", "tests"].includes(name))
   : all.filter(({ name }) => only.includes(name))
 if (only !== undefined && chosen.length !== only.length) {
   console.error(`the stages are ${all.map(({ name }) => name).join(", ")}`)

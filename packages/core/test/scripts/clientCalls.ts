@@ -1,0 +1,82 @@
+/** Calls of the store and of its administration, as a script writes them. Each answers with a text. */
+import { Effect } from "effect"
+import { type Consistency, DistKv } from "../../src/DistKv.ts"
+import { addressOf } from "../../src/testing/Founding.ts"
+import { publicKeyOf } from "../../src/testing/SimEndpoint.ts"
+import { get, set } from "../simulation/calls.ts"
+import { ScriptFailed } from "./Script.ts"
+
+export interface ClientCall {
+  readonly node: string
+  readonly effect: Effect.Effect<string, unknown, DistKv>
+  readonly write: { readonly key: string; readonly value: string } | null
+}
+
+/** Options at the end of a call: `if 3`, `timeout 500`, or a bare word. */
+const optionsOf = (words: ReadonlyArray<string>) => {
+  const valueAfter = (word: string) => {
+    const at = words.indexOf(word)
+    return at < 0 ? undefined : words[at + 1]
+  }
+  const timeout = Number(valueAfter("timeout") ?? 5000)
+  const guard = valueAfter("if")
+  return { timeout, ifRevision: guard === undefined ? undefined : Number(guard), valueAfter }
+}
+
+const withKv = <A, E>(use: (kv: DistKv["Service"]) => Effect.Effect<A, E>) => Effect.flatMap(DistKv, use)
+
+const consistencies: ReadonlyArray<string> = ["linearizable", "lease", "stale"]
+
+type Maker = (node: string, words: ReadonlyArray<string>) => ClientCall
+
+const makers: Record<string, Maker> = {
+  put: (node, [key = "", value = "", ...rest]) => {
+    const { ifRevision, timeout } = optionsOf(rest)
+    const effect = Effect.map(set(key, value, { ifRevision, timeout }), ({ revision }) => String(revision))
+    return { node, effect, write: { key, value } }
+  },
+  delete: (node, [key = "", ...rest]) => {
+    const { timeout } = optionsOf(rest)
+    const effect = Effect.map(withKv((kv) => kv.delete(key, { timeout })), ({ deleted }) => String(deleted))
+    return { node, effect, write: null }
+  },
+  get: (node, [key = "", ...rest]) => {
+    const consistency = rest.find((word): word is Consistency => consistencies.includes(word))
+    const { timeout, valueAfter } = optionsOf(rest)
+    const minRevision = valueAfter("revision")
+    const options = { timeout, consistency, minRevision: minRevision === undefined ? undefined : Number(minRevision) }
+    return { node, effect: get(key, options), write: null }
+  },
+  transfer: (node, rest) => {
+    const { timeout, valueAfter } = optionsOf(rest)
+    const effect = Effect.map(
+      withKv((kv) => kv.transferLeadership(valueAfter("to"), { timeout })),
+      ({ leader }) => String(leader)
+    )
+    return { node, effect, write: null }
+  },
+  join: (node, rest) => {
+    const { timeout, valueAfter } = optionsOf(rest)
+    const learner = rest.includes("learner")
+    const seed = addressOf(valueAfter("via") ?? "n1")
+    const effect = Effect.map(withKv((kv) => kv.join(seed, { learner, timeout })), ({ standing }) => standing)
+    return { node, effect, write: null }
+  },
+  add: (node, [id = "", ...rest]) => {
+    const { timeout } = optionsOf(rest)
+    const learner = rest.includes("learner")
+    const member = { id, address: addressOf(id), publicKey: publicKeyOf(id), learner }
+    const effect = Effect.map(withKv((kv) => kv.members.add(member, { timeout })), ({ standing }) => standing)
+    return { node, effect, write: null }
+  }
+}
+
+/** Whether this command is a call. */
+export const isCall = (word: string): boolean => word in makers
+
+/** `put n1 k v …`: the command, the node that is asked, and what is asked of it. */
+export const callOf = ([command = "", node = "", ...words]: ReadonlyArray<string>): ClientCall => {
+  const make = makers[command]
+  if (make === undefined) throw new ScriptFailed(`${command} is no call`)
+  return make(node, words)
+}

@@ -32,6 +32,7 @@ const fields = Config.all({
   http: Config.option(Config.String("http")),
   electionTimeout: Config.option(Config.Duration("electionTimeout")),
   heartbeat: Config.option(Config.Duration("heartbeat")),
+  clockDrift: Config.option(Config.Finite("clockDrift")),
   checkpointInterval: Config.option(Config.Duration("checkpointInterval")),
   checkpointBytes: Config.option(Config.Int("checkpointBytes")),
   commitTimeout: Config.option(Config.Duration("commitTimeout")),

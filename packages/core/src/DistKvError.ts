@@ -14,7 +14,9 @@ const detail = { message: Schema.String }
 /** The read was served, and the key is absent at `revision`. */
 export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()("KeyNotFound", {
   key: Schema.String,
-  revision: Revision
+  revision: Revision,
+  /** At which level the read was served. */
+  consistency: Schema.optionalKey(Schema.Literals(["linearizable", "lease", "stale"]))
 }) {
   readonly applied: Applied = null
   override get message() {

@@ -44,6 +44,7 @@ export const checkSettings = Effect.fnUntraced(function*(
     start: input.start ?? defaultSettings.start,
     advertise: input.advertise ?? null,
     http: input.http ?? null,
+    clockDrift: input.clockDrift ?? null,
     checkpointBytes: input.checkpointBytes ?? defaultSettings.checkpointBytes,
     limits: { ...defaultLimits, ...input.limits }
   })

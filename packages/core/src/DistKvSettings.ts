@@ -68,6 +68,12 @@ const Fields = Schema.Struct({
   /** T: a follower that hears of no leader for T to 2 T campaigns. */
   electionTimeout: millis("electionTimeout", 50, 60_000),
   heartbeat: millis("heartbeat", 5, 10_000),
+  /**
+   * How much faster one member's monotonic clock may run than another's, as a part of 1 (0.01: one hundredth): with
+   * such a bound a leader serves reads that ask for `lease` without a round of contact. Null: no leases. It must be the
+   * same on all members, and true: beyond it such reads may be stale.
+   */
+  clockDrift: Schema.NullOr(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 10 }))),
   /** The state is checkpointed this often, or whenever `checkpointBytes` of changes have gathered. */
   checkpointInterval: millis("checkpointInterval", 10, 60_000),
   checkpointBytes: positive,
@@ -91,6 +97,7 @@ export const defaultSettings: Settings = {
   http: null,
   electionTimeout: Duration.millis(1000),
   heartbeat: Duration.millis(100),
+  clockDrift: null,
   checkpointInterval: Duration.seconds(1),
   checkpointBytes: 8 * 1024 * 1024,
   commitTimeout: Duration.seconds(10),
@@ -105,6 +112,7 @@ export interface SettingsInput {
   readonly http?: string | undefined
   readonly electionTimeout?: Duration.Input | undefined
   readonly heartbeat?: Duration.Input | undefined
+  readonly clockDrift?: number | undefined
   readonly checkpointInterval?: Duration.Input | undefined
   readonly checkpointBytes?: number | undefined
   readonly commitTimeout?: Duration.Input | undefined

@@ -22,6 +22,8 @@ export interface ServerConfig {
   readonly bootstrap: boolean
   readonly electionTimeout: Duration.Duration
   readonly heartbeat: Duration.Duration
+  /** How much faster one member's clock may run than another's, as a part of 1; undefined: no lease reads. */
+  readonly clockDrift: number | undefined
   /** Free space, in bytes, below which the store refuses to grow. */
   readonly diskReserveBytes: number | undefined
 }

@@ -15,7 +15,8 @@ export const settingsOf = (config: ServerConfig, http: string): SettingsInput =>
   advertise: config.advertise?.endsWith(":0") === true ? undefined : config.advertise,
   http,
   electionTimeout: config.electionTimeout,
-  heartbeat: config.heartbeat
+  heartbeat: config.heartbeat,
+  clockDrift: config.clockDrift
 })
 
 const nodeLayer = (config: ServerConfig, http: string): Layer.Layer<DistKv | SshTransport, StartError> =>

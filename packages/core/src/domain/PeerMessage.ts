@@ -73,9 +73,17 @@ const fields = {
   TimeoutNow: { term: Term },
   /**
    * A follower's links to the other members, said twice in an election time-out; `version` is its program's version,
-   * and `full` says that its disk reserve is reached.
+   * and `full` says that its disk reserve is reached. `withholdsMs`: for how many milliseconds of its own clock it
+   * grants no vote after contact with a leader, and after its own start, as leases need; absent where it promises
+   * nothing of the kind.
    */
-  LinkReport: { term: Term, links: Schema.Array(Link), version: Schema.String, full: Schema.Boolean },
+  LinkReport: {
+    term: Term,
+    links: Schema.Array(Link),
+    version: Schema.String,
+    full: Schema.Boolean,
+    withholdsMs: Schema.optionalKey(count)
+  },
   /**
    * Passes a client's write to the leader of `leaderTerm`. `run` is drawn at random by each start of the sender, and
    * `id` rises with every request of a run: the leader executes each at most once. `record` is an unstamped log record.

@@ -64,6 +64,7 @@ export const make = Effect.fnUntraced(function*(
     clusterId: identity.clusterId,
     electionTimeout: Duration.toMillis(settings.electionTimeout),
     heartbeat: Duration.toMillis(settings.heartbeat),
+    clockDrift: settings.clockDrift,
     limits: settings.limits,
     maxDirtyBytes: 16 * settings.checkpointBytes,
     version,

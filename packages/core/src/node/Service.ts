@@ -24,6 +24,7 @@ import { encodeCommand } from "../domain/CommandCodec.ts"
 import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
 import { maxCommandBytes } from "../domain/LogEntry.ts"
 import type { Outcome } from "../domain/Outcome.ts"
+import { holdsLease } from "../roles/Leasing.ts"
 import { type PendingRead, type ReadSettlement } from "../state/PendingReads.ts"
 import { pendingWrite, type WriteSettlement } from "../state/PendingWrites.ts"
 import * as Administration from "./Administration.ts"
@@ -107,11 +108,17 @@ class Calls {
       if (refusal !== null) return resume(Exit.fail(refusal))
       this.counters.reads++
       const { state } = this.node
-      const stale = demand.consistency === "stale"
-      if (stale && demand.minRevision <= state.machine.revision) return resume(this.lookNow(() => look("stale")))
+      const { consistency } = demand
+      const stale = consistency === "stale"
+      const now = this.now()
+      // Another level than `linearizable` needs nobody's word where this node's state is enough.
+      if (
+        consistency !== "linearizable" && demand.minRevision <= state.machine.revision &&
+        (stale || holdsLease(state, now))
+      ) return resume(this.lookNow(() => look(consistency)))
       this.reads++
       const read: PendingRead = {
-        deadline: this.now() + timeout,
+        deadline: now + timeout,
         minRevision: demand.minRevision,
         readIndex: null,
         settled: false,
@@ -262,7 +269,7 @@ const lookUp = (node: RaftNode, key: Key, consistency: Consistency): Exit.Exit<R
   const { machine } = node.state
   const entry = machine.get(key)
   return entry === undefined
-    ? Exit.fail(new KeyNotFound({ key, revision: machine.revision }))
+    ? Exit.fail(new KeyNotFound({ key, revision: machine.revision, consistency }))
     : Exit.succeed({ ...owned(entry), revision: machine.revision, consistency })
 }
 

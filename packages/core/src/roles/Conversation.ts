@@ -4,6 +4,7 @@ import { findMember } from "../domain/Membership.ts"
 import type { Envelope, PeerMessage, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
 import { answerBallot } from "../rules/Election.ts"
+import { withholdsVote } from "./Leasing.ts"
 import type { NodeState } from "./NodeState.ts"
 
 /**
@@ -61,7 +62,7 @@ export const answerVote = (node: NodeState, from: NodeId, request: PeerMessageOf
       term: node.term,
       votedFor: node.votedFor,
       lastLog: node.log.lastId,
-      hasFreshLeader: node.role === "Leader" || node.hasFreshLeader
+      hasFreshLeader: node.role === "Leader" || node.hasFreshLeader || withholdsVote(node)
     },
     { ...request, candidate: from }
   )

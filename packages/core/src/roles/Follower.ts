@@ -14,6 +14,7 @@ import { matchAppend } from "../rules/LogMatching.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
 import { passOn, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
+import { withholdsMs } from "./Leasing.ts"
 import type { NodeState } from "./NodeState.ts"
 
 export class Follower {
@@ -216,7 +217,8 @@ export class Follower {
       term: node.term,
       links: node.parts.transport.links(),
       version: node.parts.version,
-      full: node.diskFull
+      full: node.diskFull,
+      ...(withholdsMs(node) > 0 ? { withholdsMs: Math.floor(withholdsMs(node)) } : {})
     })
   }
 

@@ -23,10 +23,19 @@ export class Handover {
   private readonly node: NodeState
   private readonly replication: Replication
   private attempt: Attempt | null = null
+  private hasTold = false
 
   constructor(node: NodeState, replication: Replication) {
     this.node = node
     this.replication = replication
+  }
+
+  /**
+   * Whether the leader may hold no lease: a transfer is under way, or one was, in this term, of which the target was
+   * told. The order may reach it late, and voters do not withhold their votes from who campaigns by order.
+   */
+  get endsLease(): boolean {
+    return this.attempt !== null || this.hasTold
   }
 
   /** Whether new proposals are held. */
@@ -67,6 +76,7 @@ export class Handover {
     const { attempt, node } = this
     if (attempt === null || attempt.told || this.replication.match(attempt.to) < node.log.last) return
     attempt.told = node.send(attempt.to, { _tag: "TimeoutNow", term: node.term })
+    if (attempt.told) this.hasTold = true
   }
 
   /** Called with every heartbeat: says it again, or gives up. Returns whether the attempt has just ended. */

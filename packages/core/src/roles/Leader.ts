@@ -16,10 +16,11 @@ import type { LogIndex } from "../domain/Position.ts"
 import { stamp } from "../domain/RecordCodec.ts"
 import { commitIndex } from "../rules/Commitment.ts"
 import { historyToCut } from "../rules/History.ts"
+import { leaseUntil, promisedUntil } from "../rules/Lease.ts"
 import { isQuorum } from "../rules/Quorum.ts"
 import { ReadQueue } from "../rules/ReadIndex.ts"
 import type { Administer, NodeMessage } from "../state/NodeMessage.ts"
-import type { LeaderRead } from "../state/PendingReads.ts"
+import type { PendingRead } from "../state/PendingReads.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
 import { Changes } from "./Changes.ts"
 import { forwardedWrite, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
@@ -33,7 +34,7 @@ export class Leader {
   private readonly replication: Replication
   private readonly changes: Changes
   private readonly handover: Handover
-  private readonly reads = new ReadQueue<LeaderRead>()
+  private readonly reads = new ReadQueue<PendingRead>()
   private readonly firstIndex: LogIndex
   private fresh: Array<LogEntry> = []
   private uncommittedBytes = 0
@@ -86,7 +87,8 @@ export class Leader {
           ? node.applyRead(message.entries)
           : this.replication.entriesRead(message.to, message.entries)
       case "SweepDue":
-        return sweep(node)
+        sweep(node)
+        return this.reads.prune((read) => read.settled)
       case "ApplyMore":
         return node.applyMore()
       case "SpaceChanged":
@@ -110,13 +112,17 @@ export class Leader {
       this.fresh = []
     }
     // Deposed in this turn: the term is another's by now, and nothing may be said or counted in it.
-    if (node.next !== null) return node.endTurn()
+    if (node.next !== null) {
+      node.leaseUntil = Number.NEGATIVE_INFINITY
+      return node.endTurn()
+    }
     this.advanceCommit()
     this.changes.advance(this.isSettled)
     if (this.reads.wantsRound && this.isSettled) this.reads.begin(this.replication.beginRound(), node.commit)
     this.replication.flush()
     this.confirmReads()
     this.handover.advance()
+    this.extendLease()
     if (this.fresh.length > 0) {
       node.observeAppended(this.fresh)
       this.fresh = []
@@ -130,10 +136,10 @@ export class Leader {
     node.progress = null
     node.leadership = null
     if (node.leader === node.id) node.setLeader(null)
-    for (const read of this.reads.drain()) {
-      if ("from" in read) node.send(read.from, { _tag: "ReadIndexReply", id: read.id, index: null })
-      else node.reads.wait(read)
-    }
+    node.leaseUntil = Number.NEGATIVE_INFINITY
+    const { questions, reads } = this.reads.drain()
+    for (const read of reads) node.reads.wait(read)
+    for (const [from, id] of questions) node.send(from, { _tag: "ReadIndexReply", id, index: null })
     this.changes.end()
     this.handover.end()
     node.resetElectionDeadline()
@@ -170,7 +176,7 @@ export class Leader {
       case "ForwardRequest":
         return this.forwarded(from, message)
       case "ReadIndexRequest":
-        return this.reads.add({ from, id: message.id })
+        return this.reads.ask(from, message.id)
       case "AdminRequest":
         return this.administer(peerRequest(node, envelope, message))
       case "ForwardReply":
@@ -275,11 +281,23 @@ export class Leader {
     const confirmed = this.reads.confirm(round)
     if (confirmed === null) return
     this.node.counters.readRounds++
-    for (const read of confirmed.reads) {
-      if ("from" in read) {
-        this.node.send(read.from, { _tag: "ReadIndexReply", id: read.id, index: confirmed.readIndex })
-      } else this.node.reads.confirm(read, confirmed.readIndex)
-    }
+    const { questions, readIndex, reads } = confirmed
+    for (const read of reads) this.node.reads.confirm(read, readIndex)
+    for (const [from, id] of questions) this.node.send(from, { _tag: "ReadIndexReply", id, index: readIndex })
+  }
+
+  /** Takes note of how long a quorum withholds its votes; a transfer ends that before its target may campaign. */
+  private extendLease(): void {
+    const { node, replication } = this
+    const drift = node.parts.clockDrift
+    if (drift === null) return
+    node.leaseUntil = !this.isSettled || this.handover.endsLease
+      ? Number.NEGATIVE_INFINITY
+      : leaseUntil(node.membership, (id) => {
+        if (id === node.id) return Number.POSITIVE_INFINITY
+        const heardAt = replication.progress.get(id)?.answeredAt ?? Number.NEGATIVE_INFINITY
+        return promisedUntil({ heardAt, withholdsMs: this.changes.reports.get(id)?.withholdsMs ?? 0 }, drift)
+      })
   }
 
   private beat(): void {

@@ -41,6 +41,8 @@ export interface NodeParts {
   readonly electionTimeout: number
   readonly heartbeat: number
   readonly limits: Limits
+  /** How much faster than another a member's clock may run, as a part of 1; null: no bound is stated, no leases. */
+  readonly clockDrift: number | null
   /** A leader takes no writes while this many bytes of changes wait for a checkpoint. */
   readonly maxDirtyBytes: number
   readonly version: string
@@ -123,6 +125,9 @@ export class NodeState {
   /** When the leader was last heard of; negative infinity where never. */
   leaderContactAt = Number.NEGATIVE_INFINITY
   electionDeadline: number
+  /** While this node leads: until when (milliseconds, monotonic) nobody else can; negative infinity where unknown. */
+  leaseUntil = Number.NEGATIVE_INFINITY
+  readonly startedAt: number
   commit: LogIndex
   durable: { readonly term: Term; readonly votedFor: NodeId | null; readonly index: LogIndex }
   progress: ReadonlyMap<NodeId, { readonly match: LogIndex; readonly next: LogIndex }> | null = null
@@ -164,6 +169,7 @@ export class NodeState {
     this.durable = { ...parts.hardState, index: parts.log.last }
     this.commit = parts.machine.applied
     this.now = parts.clock()
+    this.startedAt = this.now
     this.run = Math.floor(parts.random() * 2 ** 52)
     this.lastRequestId = Math.floor(parts.random() * 2 ** 51)
     this.electionDeadline = this.now + this.randomTimeout()

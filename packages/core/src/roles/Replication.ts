@@ -8,21 +8,22 @@ import type { NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { PeerMessageOf } from "../domain/PeerMessage.ts"
 import { before, type LogIndex } from "../domain/Position.ts"
+import { ContactRounds } from "../rules/ContactRounds.ts"
 import { agreeingUpTo } from "../rules/LogMatching.ts"
 import { Progress } from "../rules/Progress.ts"
 import type { NodeState } from "./NodeState.ts"
 
 /** An append carries at most this many bytes of entries, but at least one entry. */
 const maxAppendBytes = 1024 * 1024
-/** Rounds whose beginnings are remembered. */
-const roundsKept = 1024
+/** The beginnings of rounds are remembered to within this part of an election time-out. */
+const roundGrain = 1 / 64
 
 export class Replication {
   readonly progress = new Map<NodeId, Progress>()
   round = 0
   private readonly node: NodeState
   private readonly readForPeer: (id: NodeId, from: LogIndex) => void
-  private readonly roundsAt = new Float64Array(roundsKept)
+  private readonly rounds: ContactRounds
   /** Everybody gets an append in this turn, with or without entries. */
   private broadcast = false
 
@@ -30,6 +31,7 @@ export class Replication {
   constructor(node: NodeState, readForPeer: (id: NodeId, from: LogIndex) => void) {
     this.node = node
     this.readForPeer = readForPeer
+    this.rounds = new ContactRounds(node.parts.electionTimeout * roundGrain)
     this.follow()
   }
 
@@ -59,7 +61,7 @@ export class Replication {
   /** Begins a round of contact: every follower hears of it in this turn. Returns its number. */
   beginRound(): number {
     this.round++
-    this.roundsAt[this.round % roundsKept] = this.node.now
+    this.rounds.begin(this.round, this.node.now)
     this.broadcast = true
     return this.round
   }
@@ -93,9 +95,7 @@ export class Replication {
     progress.refused = false
     if (reply.round > progress.round) {
       progress.round = reply.round
-      if (this.round - reply.round < roundsKept) {
-        progress.contactAt = Math.max(progress.contactAt, this.roundsAt[reply.round % roundsKept]!)
-      }
+      progress.answered(this.rounds.beganBy(reply.round))
     }
     if (reply.matched) {
       if (reply.index <= this.node.log.last) progress.matched(reply.index, this.round)

@@ -16,7 +16,7 @@ export interface Voter {
   readonly term: Term
   readonly votedFor: NodeId | null
   readonly lastLog: LogId
-  /** It leads, or heard from a leader less than an election time-out ago. */
+  /** It leads, heard from a leader less than an election time-out ago, or withholds its vote for another's lease. */
   readonly hasFreshLeader: boolean
 }
 

@@ -32,8 +32,10 @@ export class Progress {
   private matchedInRound = 0
   /** It came back without entries that it had acknowledged. */
   forgot = false
-  /** Milliseconds (monotonic) at which the newest answered round was sent. */
+  /** Milliseconds (monotonic) at which the newest answered round was begun; before the first, when it was added. */
   contactAt: number
+  /** The same, and negative infinity before the first. */
+  answeredAt = Number.NEGATIVE_INFINITY
   /** Entries from `next` are being read from the log store for this follower. */
   reading = false
   /** The commit index of the last append that went out, and the highest index that the follower waits to hear of. */
@@ -51,6 +53,12 @@ export class Progress {
   maySend(windowBytes: number): boolean {
     if (this.refused || this.forgot) return false
     return this.state === "Probe" ? !this.paused : this.inflightBytes < windowBytes
+  }
+
+  /** It has answered a round that was begun at `at`. */
+  answered(at: number): void {
+    if (at > this.answeredAt) this.answeredAt = at
+    if (at > this.contactAt) this.contactAt = at
   }
 
   /** Entries up to `last` have gone out. A probe's position stays until it is answered. */

@@ -6,9 +6,9 @@
  */
 import type { ReadError } from "../DistKvError.ts"
 import { DeadlineExceeded, NoLeader } from "../DistKvError.ts"
-import type { NodeId } from "../domain/Identity.ts"
 import type { LogIndex, Revision } from "../domain/Position.ts"
 import { Deadlines } from "./Deadlines.ts"
+import { Thresholds } from "./Thresholds.ts"
 
 /** Null when the read may be served from this node's state now. */
 export type ReadSettlement = ReadError | null
@@ -26,16 +26,16 @@ export interface PendingRead {
   settled: boolean
 }
 
-/** What a leader confirms together: reads of this node, and questions of followers. */
-export type LeaderRead = PendingRead | { readonly from: NodeId; readonly id: number }
-
 export class PendingReads {
   private readonly deadlines = new Deadlines<PendingRead>()
   /** No index yet, and not part of a question on its way. */
   private waiting: Array<PendingRead> = []
   private asked: { readonly id: number; readonly at: number; readonly reads: ReadonlyArray<PendingRead> } | null = null
-  /** With an index that the state has not reached. */
+  /** With an index since the last turn. */
   private confirmed: Array<PendingRead> = []
+  /** With an index, or then a revision, that the state has not reached. */
+  private readonly byIndex = new Thresholds<PendingRead>()
+  private readonly byRevision = new Thresholds<PendingRead>()
   private readonly done: Array<[PendingRead, ReadSettlement]> = []
   count = 0
 
@@ -97,14 +97,21 @@ export class PendingReads {
 
   /** Settles the reads that a state at `applied` and `revision` can serve. */
   serve(applied: LogIndex, revision: Revision): void {
-    if (this.confirmed.length === 0) return
-    let kept = 0
-    for (const read of this.confirmed) {
-      if (read.settled) continue
-      if (read.readIndex! <= applied && read.minRevision <= revision) this.settle(read, null)
-      else this.confirmed[kept++] = read
+    if (this.confirmed.length > 0) {
+      for (const read of this.confirmed) {
+        if (read.readIndex! <= applied) this.look(read, revision)
+        else this.byIndex.add(read.readIndex!, read)
+      }
+      this.confirmed = []
     }
-    this.confirmed.length = kept
+    if (!this.byIndex.isEmpty) this.byIndex.reach(applied, (read) => this.look(read, revision))
+    if (!this.byRevision.isEmpty) this.byRevision.reach(revision, (read) => this.settle(read, null))
+  }
+
+  /** The state has the read's index; it may still lack its revision. */
+  private look(read: PendingRead, revision: Revision): void {
+    if (read.minRevision <= revision) this.settle(read, null)
+    else this.byRevision.add(read.minRevision, read)
   }
 
   expire(now: number, leaderless: boolean): void {
@@ -123,7 +130,8 @@ export class PendingReads {
       )
     }
     this.waiting = this.waiting.filter((read) => !read.settled)
-    this.confirmed = this.confirmed.filter((read) => !read.settled)
+    this.byIndex.prune((read) => read.settled)
+    this.byRevision.prune((read) => read.settled)
   }
 
   settle(read: PendingRead, settlement: ReadSettlement): void {
@@ -138,6 +146,8 @@ export class PendingReads {
     for (const read of this.deadlines.clear()) this.settle(read, error)
     this.waiting = []
     this.confirmed = []
+    this.byIndex.clear()
+    this.byRevision.clear()
     this.asked = null
   }
 

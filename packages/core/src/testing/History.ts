@@ -4,7 +4,7 @@ import type { NodeId } from "../domain/Identity.ts"
 import type { ShownEntry } from "./EntryModel.ts"
 
 export type CallInput =
-  | { readonly op: "get"; readonly key: string; readonly stale: boolean }
+  | { readonly op: "get"; readonly key: string; readonly stale: boolean; readonly lease?: boolean }
   | {
     readonly op: "set"
     readonly key: string
@@ -68,7 +68,7 @@ export const callText = ({ input }: Call): string => {
     case "delete":
       return `delete ${input.key}${input.ifRevision === null ? "" : ` if ${input.ifRevision}`}`
     case "get":
-      return `${input.stale ? "stale " : ""}get ${input.key}`
+      return `${input.stale ? "stale " : input.lease === true ? "lease " : ""}get ${input.key}`
     case "list":
     case "deleteRange":
       return `${input.op} ${input.prefix}*`

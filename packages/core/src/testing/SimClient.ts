@@ -26,6 +26,8 @@ export interface Workload {
   readonly impatience: number
   /** Weight of each kind of call. */
   readonly mix: Readonly<Record<CallInput["op"] | "compareAndSet" | "staleGet", number>>
+  /** How often a read that is not stale asks for the leader's lease: nobody may see a difference. */
+  readonly leaseReads: number
   /** A call's time-out is drawn between these, in milliseconds. */
   readonly timeoutMs: readonly [number, number]
   /** Values are padded to up to so many characters. */
@@ -148,7 +150,10 @@ const request = (kv: DistKv["Service"], input: CallInput, timeout: number): Effe
   switch (input.op) {
     case "get":
       return Effect.map(
-        kv.get(input.key, { timeout, consistency: input.stale ? "stale" : "linearizable" }),
+        kv.get(input.key, {
+          timeout,
+          consistency: input.stale ? "stale" : input.lease === true ? "lease" : "linearizable"
+        }),
         (entry): CallOutput => ({ _tag: "Read", revision: entry.revision, entry: shown(entry) })
       )
     case "set":
@@ -198,7 +203,12 @@ const drawInput = (parts: ClientParts, known: ReadonlyMap<string, number>): Call
   switch (kind) {
     case "get":
     case "staleGet":
-      return { op: "get", key: random.chance(0.2) ? shared() : key, stale: kind === "staleGet" }
+      return {
+        op: "get",
+        key: random.chance(0.2) ? shared() : key,
+        stale: kind === "staleGet",
+        lease: kind === "get" && random.chance(workload.leaseReads)
+      }
     case "set":
       return {
         op: "set",

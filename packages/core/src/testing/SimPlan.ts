@@ -121,6 +121,8 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
     settings: {
       electionTimeout: electionTimeoutMs,
       heartbeat: heartbeatMs,
+      // The bound is true: it covers the fastest and the slowest clock that the run may draw.
+      clockDrift: random.fork("lease").chance(0.5) ? rateRatio(classes) - 1 : undefined,
       ...drawSettings(random.fork("settings"), classes.has("tight"))
     },
     clientsPerNode: size.int(1, nodes > 3 ? 2 : 3),
@@ -150,6 +152,15 @@ const powerPace = (electionTimeoutMs: number): Pace => ({
   quietEventMs: 0,
   quietCallMs: 0
 })
+
+/** The slowest and the fastest clock that a run may draw. */
+export const clockRates = (classes: ReadonlySet<FaultClass>): readonly [slowest: number, fastest: number] =>
+  classes.has("clockRate") ? [0.6, 1.7] : [0.999, 1.001]
+
+const rateRatio = (classes: ReadonlySet<FaultClass>): number => {
+  const [slowest, fastest] = clockRates(classes)
+  return fastest / slowest
+}
 
 const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
   checkpointInterval: random.pick([50, 200, 1000, 1000]),
@@ -184,6 +195,7 @@ const drawWorkload = (random: Prng): Workload => ({
     deleteRange: random.between(0, 0.3),
     setMany: random.between(0, 0.5)
   },
+  leaseReads: random.fork("lease").pick([0, 0.5, 1]),
   timeoutMs: random.pick([[300, 2000], [1000, 5000], [50, 5000]] as const),
   valueLength: random.pick([1, 20, 300])
 })

@@ -21,7 +21,7 @@ import { SequentialStore } from "./SequentialStore.ts"
 import { type CallPace, readingOnly, runClient } from "./SimClient.ts"
 import { SimCluster } from "./SimCluster.ts"
 import type { SimNode } from "./SimNode.ts"
-import { isQuiet, type SimPlan, tokenOf } from "./SimPlan.ts"
+import { clockRates, isQuiet, type SimPlan, tokenOf } from "./SimPlan.ts"
 import { SimulationFailed } from "./SimulationFailed.ts"
 import type { Violation } from "./SimWorld.ts"
 
@@ -81,7 +81,7 @@ class Simulation {
   constructor(plan: SimPlan, events: number) {
     this.plan = plan
     this.events = events
-    const rates = plan.classes.has("clockRate") ? [0.6, 1.7] : [0.999, 1.001]
+    const rates = clockRates(plan.classes)
     this.cluster = SimCluster.make({
       seed: plan.seed,
       nodes: plan.nodes,
@@ -93,7 +93,7 @@ class Simulation {
       clocks: (node) => {
         const random = makePrng(plan.seed).fork(`clock ${node}`)
         return {
-          rate: random.between(rates[0]!, rates[1]!),
+          rate: random.between(...rates),
           wallOffsetMs: random.between(-60_000, 60_000),
           monotonicOffsetMs: random.between(0, 1e9)
         }

@@ -145,6 +145,7 @@ export interface BenchOptions {
   readonly log?: ReadonlyArray<number>
   readonly term?: number
   readonly votedFor?: NodeId | null
+  readonly clockDrift?: number
   /** Numbers drawn, in [0, 1); the last one for ever. */
   readonly random?: ReadonlyArray<number>
 }
@@ -186,6 +187,7 @@ export class Bench {
       clusterId,
       electionTimeout,
       heartbeat: 100,
+      clockDrift: options.clockDrift ?? null,
       limits: defaultLimits,
       maxDirtyBytes: Number.POSITIVE_INFINITY,
       version: "test",

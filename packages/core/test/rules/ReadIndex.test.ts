@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { ReadQueue } from "../../src/rules/ReadIndex.ts"
 import { index } from "./Logs.ts"
+import { node } from "./Voters.ts"
 
 const natural = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const Step = Schema.TaggedUnion({
@@ -52,7 +53,7 @@ describe("reads that wait for a quorum", () => {
           break
         }
         case "Drain": {
-          for (const read of queue.drain()) {
+          for (const read of queue.drain().reads) {
             assert.isFalse(answered.has(read))
             answered.add(read)
           }
@@ -62,7 +63,7 @@ describe("reads that wait for a quorum", () => {
       }
       assert.strictEqual(queue.size, reads - answered.size)
     }
-    for (const read of queue.drain()) answered.add(read)
+    for (const read of queue.drain().reads) answered.add(read)
     assert.strictEqual(answered.size, reads)
   }, { arbitrary: { runs: 1500, size: 60 } })
 
@@ -82,5 +83,24 @@ describe("reads that wait for a quorum", () => {
     assert.isTrue(queue.wantsRound)
     queue.begin(8, index(41))
     assert.deepStrictEqual(queue.confirm(9)?.reads, ["c"])
+  })
+
+  it("keep one question for each follower, the last one, and none that nobody waits for", () => {
+    const queue = new ReadQueue<string>()
+    for (let id = 1; id <= 1000; id++) queue.ask(node(2), id)
+    queue.ask(node(3), 7)
+    queue.add("gone")
+    queue.add("here")
+    queue.prune((read) => read === "gone")
+    assert.strictEqual(queue.size, 3)
+    queue.begin(1, index(5))
+    queue.ask(node(2), 1001)
+    assert.strictEqual(queue.size, 4)
+    const confirmed = queue.confirm(1)
+    assert.deepStrictEqual([...confirmed?.questions ?? []], [[node(2), 1000], [node(3), 7]])
+    assert.deepStrictEqual(confirmed?.reads, ["here"])
+    assert.isTrue(queue.wantsRound, "the question that came after the round had begun needs the next one")
+    assert.deepStrictEqual([...queue.drain().questions], [[node(2), 1001]])
+    assert.strictEqual(queue.size, 0)
   })
 })

@@ -38,6 +38,15 @@ export const count = (name: string, minimum: number, description: string): Flag.
     orUndefined
   )
 
+/** A flag with a number that is not negative, undefined where it is not given. */
+export const fraction = (name: string, description: string): Flag.Flag<number | undefined> =>
+  Flag.Finite(name).pipe(
+    Flag.withDescription(`${description} [env: ${environmentName(name)}]`),
+    Flag.withFallbackConfig(Config.Finite(environmentName(name))),
+    Flag.filter((value) => value >= 0, () => "a number of at least 0"),
+    orUndefined
+  )
+
 /** A flag with one of a few words. */
 export const choice = <const Words extends ReadonlyArray<string>>(name: string, words: Words, description: string) =>
   Flag.Literals(name, words).pipe(

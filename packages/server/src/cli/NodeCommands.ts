@@ -8,6 +8,7 @@ import {
   dataDir,
   duration,
   environmentName,
+  fraction,
   Json,
   optionalText,
   orUndefined,
@@ -71,6 +72,11 @@ const startFlags = {
   ),
   heartbeat: duration("heartbeat", "How often a leader shows itself, 100ms unless told otherwise").pipe(
     Flag.withDefault(Duration.millis(100))
+  ),
+  clockDrift: fraction(
+    "clock-drift",
+    "How much faster one member's clock may run than another's, as a part of 1 (0.01), the same on all members: " +
+      "with it reads may use the leader's lease"
   ),
   diskReserve: count(
     "disk-reserve",

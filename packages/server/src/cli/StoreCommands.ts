@@ -12,8 +12,9 @@ const common = { endpoints, timeout }
 
 const consistency = choice(
   "consistency",
-  ["linearizable", "stale"],
-  "How fresh the answer is: linearizable (every acknowledged write), or stale (what that node has)"
+  ["linearizable", "lease", "stale"],
+  "How fresh the answer is: linearizable (every acknowledged write), lease (the same, by the leader's lease where there " +
+    "is one), or stale (what that node has)"
 ).pipe(orUndefined)
 
 const key = Argument.String("key").pipe(Argument.withDescription("The key"))

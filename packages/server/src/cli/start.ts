@@ -32,6 +32,7 @@ const configOf = (flags: StartFlags): ServerConfig => ({
   bootstrap: flags.bootstrap,
   electionTimeout: flags.electionTimeout,
   heartbeat: flags.heartbeat,
+  clockDrift: flags.clockDrift,
   diskReserveBytes: flags.diskReserve
 })
 

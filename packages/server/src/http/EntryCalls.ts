@@ -44,12 +44,12 @@ export const get = (kv: Service, view: NodeView, request: GetRequest): Effect.Ef
       : { status: 200, headers: [...rawHeaders, ...headers], body: entry.value }
   })
 
-/** What the answer that a key is absent says: at which consistency that was read (leases are off). */
-export const absentHeaders = ({ options }: GetRequest): FlatHeaders => [
+/** What the answer that a key is absent says: at which consistency that was read. */
+export const absentHeaders = ({ consistency }: KeyNotFound): FlatHeaders => [
   "Vary",
   "Accept",
   "Distkv-Consistency",
-  options.consistency === "stale" ? "stale" : "linearizable"
+  consistency ?? "linearizable"
 ]
 
 const entryHeaders = (entry: ReadEntry): FlatHeaders => {

@@ -66,7 +66,7 @@ const serve = (
   const call = parsed.success
   switch (call._tag) {
     case "Get":
-      return exchange.run(() => EntryCalls.get(kv, view, call), EntryCalls.absentHeaders(call))
+      return exchange.run(() => EntryCalls.get(kv, view, call), EntryCalls.absentHeaders)
     case "Delete":
       return exchange.run(() => EntryCalls.remove(kv, view, call))
     case "Put": {

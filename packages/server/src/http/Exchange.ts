@@ -1,5 +1,5 @@
 /** One request on the lean path, from its arrival to its single answer. */
-import { type DistKvError, Shutdown } from "@distkv/core"
+import { type DistKvError, type KeyNotFound, Shutdown } from "@distkv/core"
 import { Cause, Effect, Exit, type Fiber, Option } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Answer, type FlatHeaders, problemAnswer, writeAnswer } from "./Answer.ts"
@@ -10,6 +10,10 @@ import type { Serving } from "./Serving.ts"
 
 /** Replies above this size get a timer that gives them up; smaller ones fit the socket's buffers. */
 const timedBodyBytes = 64 * 1024
+
+/** Headers of the answer that a key is absent: it is a read's result too. */
+type OfAbsent = (error: KeyNotFound) => FlatHeaders
+const nothing: OfAbsent = () => []
 
 /** Gives up a reply that its client does not take. */
 export const limitWriting = (response: ServerResponse, timeoutMs: number): void => {
@@ -31,7 +35,7 @@ export class Exchange {
   #abandonBody: (() => void) | undefined
   #ended = false
   /** What the answer that a key is absent says besides. */
-  #ofAbsent: FlatHeaders = []
+  #ofAbsent: OfAbsent = nothing
 
   constructor(serving: Serving, request: IncomingMessage, response: ServerResponse, operation: Operation) {
     this.#serving = serving
@@ -51,7 +55,7 @@ export class Exchange {
    * Runs the call in a fiber of its own and answers with its exit; what making the call throws is a defect of it.
    * `ofAbsent` are further headers of the answer that the key is absent: it is a read's result too.
    */
-  run(call: () => Effect.Effect<Answer, DistKvError>, ofAbsent: FlatHeaders = []): void {
+  run(call: () => Effect.Effect<Answer, DistKvError>, ofAbsent: OfAbsent = nothing): void {
     this.#ofAbsent = ofAbsent
     const fiber = this.#serving.run(Effect.suspend(call))
     const exit = fiber.pollUnsafe()
@@ -84,7 +88,7 @@ export class Exchange {
 
   fail(error: DistKvError, status?: number): void {
     const headers = this.#serving.view.failureHeaders(error)
-    const all = error._tag === "KeyNotFound" ? [...headers, ...this.#ofAbsent] : headers
+    const all = error._tag === "KeyNotFound" ? [...headers, ...this.#ofAbsent(error)] : headers
     this.#answer(error._tag, problemAnswer(problemOf(error, status), all))
   }
 

@@ -150,7 +150,9 @@ export const fakeService = (store: FakeStore): Service =>
       Effect.suspend(() => {
         const entry = store.entries.get(key)
         return entry === undefined
-          ? Effect.fail(new KeyNotFound({ key, revision: store.revision }))
+          ? Effect.fail(
+            new KeyNotFound({ key, revision: store.revision, consistency: options?.consistency ?? "linearizable" })
+          )
           : Effect.succeed({
             ...entry,
             revision: store.revision,

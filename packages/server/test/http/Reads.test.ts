@@ -38,7 +38,7 @@ describe("one entry", () => {
     serving(({ ask }) =>
       Effect.gen(function*() {
         for (
-          const [asked, told] of [["", "linearizable"], ["?consistency=lease", "linearizable"], [
+          const [asked, told] of [["", "linearizable"], ["?consistency=lease", "lease"], [
             "?consistency=stale",
             "stale"
           ]]

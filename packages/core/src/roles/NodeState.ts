@@ -19,6 +19,7 @@ import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
+import type { Leadership } from "../state/Leadership.ts"
 import type { MembershipLog } from "../state/MembershipLog.ts"
 import type { Administer, NodeMessage, Persisted } from "../state/NodeMessage.ts"
 import type { NodeObserver, NodeView } from "../state/Observer.ts"
@@ -66,22 +67,6 @@ export interface NodeParts {
   /** Milliseconds, monotonic. */
   readonly clock: () => number
   readonly observer: NodeObserver | null
-}
-
-/** What a leader knows of a member; null where it does not. */
-export interface MemberKnowledge {
-  readonly match: LogIndex
-  readonly contactAt: number
-  readonly version: string | null
-  readonly missing: ReadonlyArray<NodeId>
-  /** Whether it came back without entries that it had acknowledged, and is refused. */
-  readonly forgot: boolean
-}
-
-/** A leader's knowledge of its cluster, for the status. */
-export interface Leadership {
-  readonly knows: (id: NodeId) => MemberKnowledge | null
-  readonly isLive: (id: NodeId) => boolean
 }
 
 /** Administrative requests that may wait for a leader at once. */

@@ -1,0 +1,19 @@
+/** What a leader knows of its cluster, for the status. */
+import type { NodeId } from "../domain/Identity.ts"
+import type { LogIndex } from "../domain/Position.ts"
+
+/** What a leader knows of a member; null where it does not. */
+export interface MemberKnowledge {
+  readonly match: LogIndex
+  readonly contactAt: number
+  readonly version: string | null
+  readonly missing: ReadonlyArray<NodeId>
+  /** Whether it came back without entries that it had acknowledged, and is refused. */
+  readonly forgot: boolean
+}
+
+/** A leader's knowledge of its cluster, for the status. */
+export interface Leadership {
+  readonly knows: (id: NodeId) => MemberKnowledge | null
+  readonly isLive: (id: NodeId) => boolean
+}

@@ -24,10 +24,14 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>()("KeyNotFound"
   }
 }
 
-/** Malformed, too large, or an unknown option; refused before it entered the log. `tooLarge` marks a size limit. */
+/**
+ * Malformed, too large, or an unknown option; refused before it entered the log. `tooLarge` marks a size limit,
+ * `reused` a sequence of a session that belongs to another command, or that was sealed before it was executed.
+ */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
   ...detail,
-  tooLarge: Schema.optionalKey(Schema.Boolean)
+  tooLarge: Schema.optionalKey(Schema.Boolean),
+  reused: Schema.optionalKey(Schema.Boolean)
 }) {
   readonly applied: Applied = "no"
 }
@@ -76,6 +80,18 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
   ...detail,
   session: Schema.optionalKey(Schema.String),
   sequence: Schema.optionalKey(Schema.String)
+}) {
+  readonly applied: Applied = "unknown"
+}
+
+/**
+ * The session is not open any more, or remembers this sequence no more: this attempt did nothing, an earlier one of the
+ * same sequence may have. Nothing is ever executed again for it.
+ */
+export class SessionExpired extends Schema.TaggedError<SessionExpired>()("SessionExpired", {
+  ...detail,
+  session: Schema.String,
+  sequence: Schema.String
 }) {
   readonly applied: Applied = "unknown"
 }
@@ -137,6 +153,7 @@ export const DistKvError = Schema.Union([
   Overloaded,
   StorageFull,
   OutcomeUnknown,
+  SessionExpired,
   StorageFailed,
   MembershipRejected,
   Forbidden,
@@ -150,7 +167,7 @@ export type DistKvError = typeof DistKvError.Type
 export type ReadError = InvalidRequest | NoLeader | DeadlineExceeded | Overloaded | StorageFailed | Shutdown
 
 /** Why a write fails. */
-export type WriteError = ReadError | CompareFailed | StorageFull | OutcomeUnknown
+export type WriteError = ReadError | CompareFailed | StorageFull | OutcomeUnknown | SessionExpired
 
 /** Why a change of the cluster fails. */
 export type ClusterError = ReadError | MembershipRejected | OutcomeUnknown | NotFound

@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import type { Entry, Key } from "./domain/Entry.ts"
 import { compareKeys, withoutValue } from "./domain/Entry.ts"
 import type { Revision } from "./domain/Position.ts"
+import { SessionRowMap } from "./domain/SessionRow.ts"
 import type { Checkpoint, HistoryEvent, Scan, StateMeta } from "./StateStore.ts"
 import { StateStore } from "./StateStore.ts"
 
@@ -17,12 +18,13 @@ export class MemoryState {
   /** The keys of `rows` in order of their UTF-8 bytes. */
   private keys: ReadonlyArray<Key> = []
   private readonly history: Array<HistoryEvent> = []
+  private readonly sessionRows = new SessionRowMap()
 
   recover(): StateMeta | null {
     return this.meta
   }
 
-  checkpoint({ history, meta, rows }: Checkpoint): void {
+  checkpoint({ history, meta, rows, sessions }: Checkpoint): void {
     const added: Array<Key> = []
     let removed = false
     for (const [key, entry] of rows) {
@@ -38,7 +40,12 @@ export class MemoryState {
     for (const event of history) this.history.push(event)
     const cut = this.firstEventAbove(meta.compactRevision)
     if (cut > 0) this.history.splice(0, cut)
+    this.sessionRows.change(sessions)
     this.meta = meta
+  }
+
+  sessions(): Iterable<Uint8Array> {
+    return this.sessionRows.all()
   }
 
   get(key: Key): Entry | undefined {
@@ -109,7 +116,8 @@ export const make = (state: MemoryState): StateStore["Service"] =>
     checkpoint: (checkpoint) => Effect.sync(() => state.checkpoint(checkpoint)),
     getUnsafe: (key) => state.get(key),
     scanUnsafe: (scan) => state.scan(scan),
-    eventAtUnsafe: (revision) => state.eventAt(revision)
+    eventAtUnsafe: (revision) => state.eventAt(revision),
+    sessionsUnsafe: () => state.sessions()
   })
 
 /** A state of its own, gone with the Layer. */

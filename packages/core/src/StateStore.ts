@@ -15,6 +15,7 @@ import type { Entry, Key } from "./domain/Entry.ts"
 import type { HistoryEvent } from "./domain/HistoryEvent.ts"
 import type { Membership } from "./domain/Membership.ts"
 import type { LogId, Revision } from "./domain/Position.ts"
+import type { SessionRow } from "./domain/SessionRow.ts"
 
 export type { HistoryEvent, PreviousEntry } from "./domain/HistoryEvent.ts"
 
@@ -43,6 +44,8 @@ export interface Checkpoint {
   readonly rows: ReadonlyMap<Key, Entry | null>
   /** New events, in order. Events at or below `meta.compactRevision` are removed by the checkpoint. */
   readonly history: ReadonlyArray<HistoryEvent>
+  /** The changed rows of the sessions, which the store keeps without looking into them. */
+  readonly sessions: ReadonlyArray<SessionRow>
 }
 
 /** Bounds of a scan in key order; null is open. */
@@ -71,4 +74,6 @@ export class StateStore extends Context.Service<StateStore, {
   readonly scanUnsafe: (scan: Scan) => Iterable<Entry>
   /** The first event kept of the given revision, or of the next that has one. Throws `StorageFailed`. */
   readonly eventAtUnsafe: (revision: Revision) => HistoryEvent | undefined
+  /** All rows of the sessions as of the last checkpoint, in order of their bytes. Throws `StorageFailed`. */
+  readonly sessionsUnsafe: () => Iterable<Uint8Array>
 }>()("@distkv/core/StateStore") {}

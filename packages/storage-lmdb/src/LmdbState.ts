@@ -17,6 +17,7 @@ import type { MetaRows, Owner } from "./MetaRows.ts"
 import { ownerRow, stateMetaRow } from "./MetaRows.ts"
 import { RowArena } from "./RowArena.ts"
 import { rangeOfScan } from "./ScanRange.ts"
+import { changeSessionRow, sessionRowUnsafe } from "./SessionRows.ts"
 import { decodeRowUnsafe, liesApart } from "./StateRows.ts"
 import { Turns } from "./Turns.ts"
 
@@ -28,6 +29,7 @@ export class LmdbState {
   private readonly kv: Rows
   private readonly values: Rows
   private readonly history: Rows
+  private readonly sessions: Rows
   private readonly failStop: FailStop
   private readonly writes = new Sequence()
   /** The position as of the last checkpoint that succeeded. */
@@ -47,6 +49,7 @@ export class LmdbState {
     this.kv = reading(doing, () => environment.rows("kv"))
     this.values = reading(doing, () => environment.rows("values"))
     this.history = reading(doing, () => environment.rows("history"))
+    this.sessions = reading(doing, () => environment.rows("sessions"))
     this.hasValues = reading(doing, () => [...this.values.getKeys({ limit: 1 })]).length > 0
     this.position = meta.getUnsafe(stateMetaRow)
     this.owned = meta.getUnsafe(ownerRow) !== null
@@ -138,6 +141,11 @@ export class LmdbState {
     })
   }
 
+  *sessionsUnsafe(): Generator<Uint8Array, void, undefined> {
+    const rows = reading(doing, () => [...this.sessions.getRange({ ...this.view })])
+    for (const { key, value } of rows) yield sessionRowUnsafe(key, value)
+  }
+
   /** Waits for what is under way; not after a failure, when it may never settle. */
   async close(): Promise<void> {
     if (this.failStop.failure === null) await this.writes.idle()
@@ -145,7 +153,7 @@ export class LmdbState {
 
   private readonly findValue = (keyBytes: Buffer): Buffer | undefined => this.values.getBinaryFast(keyBytes, this.view)
 
-  private async encode({ history, meta, rows }: Checkpoint): Promise<Batch> {
+  private async encode({ history, meta, rows, sessions }: Checkpoint): Promise<Batch> {
     const batch = new Batch()
     const turns = new Turns()
     const arena = new RowArena()
@@ -161,6 +169,10 @@ export class LmdbState {
       if (turns.isOver()) await turns.next()
     }
     blocks.flush()
+    for (const row of sessions) {
+      changeSessionRow(batch, this.sessions, row)
+      if (turns.isOver()) await turns.next()
+    }
     this.meta.put(batch, stateMetaRow, meta)
     return batch
   }

@@ -107,7 +107,8 @@ const stateStore = (state: LmdbState): StateStore["Service"] =>
     checkpoint: (checkpoint) => started("the state cannot be written", () => state.checkpoint(checkpoint)),
     getUnsafe: (key) => state.getUnsafe(key),
     scanUnsafe: (scan) => state.scanUnsafe(scan),
-    eventAtUnsafe: (revision) => state.eventAtUnsafe(revision)
+    eventAtUnsafe: (revision) => state.eventAtUnsafe(revision),
+    sessionsUnsafe: () => state.sessionsUnsafe()
   })
 
 const attempt = <A>(doing: string, run: () => A): Effect.Effect<A, StorageFailed> =>

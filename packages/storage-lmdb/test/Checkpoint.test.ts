@@ -73,11 +73,11 @@ describe("a checkpoint", () => {
       })
       const { meta, rows } = aCheckpoint(1, 50, 1)
       yield* Effect.scoped(
-        Effect.flatMap(opened(directory), ({ state }) => state.checkpoint({ meta, rows, history }))
+        Effect.flatMap(opened(directory), ({ state }) => state.checkpoint({ meta, rows, history, sessions: [] }))
       )
       assert.isAbove(yield* blocks, 50)
       yield* Effect.scoped(Effect.flatMap(opened(directory), ({ state }) =>
-        state.checkpoint({ meta: { ...meta, compactRevision: 1990 as Revision }, rows, history: [] })))
+        state.checkpoint({ meta: { ...meta, compactRevision: 1990 as Revision }, rows, history: [], sessions: [] })))
       assert.strictEqual(yield* blocks, 1)
     }))
 

@@ -21,7 +21,8 @@ const filled = (keys: number): Checkpoint => {
     rows: new Map(
       [...rows.values()].flatMap((entry) => entry === null ? [] : [[entry.key, { ...entry, value }] as const])
     ),
-    history: []
+    history: [],
+    sessions: []
   }
 }
 

@@ -67,5 +67,6 @@ export const aCheckpoint = (term: number, index: number, keys: number): Checkpoi
     const value = Buffer.from(`${index}`)
     return [key, { key, value, createRevision: revision, modRevision: revision, version: 1, leaseId: null }]
   })),
-  history: []
+  history: [],
+  sessions: []
 })

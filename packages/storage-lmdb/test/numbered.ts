@@ -13,6 +13,7 @@ export const numberedCheckpoint = (n: number): Checkpoint => {
   return {
     meta: { ...meta, applied: { term: meta.applied.term, index: 0 as LogIndex } },
     rows,
-    history: [{ revision: meta.revision, position: 0, key, entry, previous: null, historyBytes: n }]
+    history: [{ revision: meta.revision, position: 0, key, entry, previous: null, historyBytes: n }],
+    sessions: []
   }
 }

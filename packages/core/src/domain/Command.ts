@@ -1,6 +1,7 @@
 /** What clients and the cluster itself may ask of the replicated state machine. */
 import { Schema } from "effect"
 import { isBound, Key } from "./Entry.ts"
+import { NodeId } from "./Identity.ts"
 import { Membership } from "./Membership.ts"
 import { Revision } from "./Position.ts"
 
@@ -26,6 +27,13 @@ export const KeyRange = Schema.TaggedUnion({
 })
 export type KeyRange = typeof KeyRange.Type
 
+/** The member that a session belongs to, and which start of its process. */
+export const SessionOwner = Schema.Struct({
+  member: NodeId,
+  run: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
+})
+export type SessionOwner = typeof SessionOwner.Type
+
 /**
  * A command. One that changes at least one entry raises the store's revision by exactly 1.
  *
@@ -37,6 +45,10 @@ export type KeyRange = typeof KeyRange.Type
  * - `Txn`: several puts at one revision, no key twice; the encoding has room for guards and an else branch.
  * - `CutHistory`: drops the events of all revisions up to and including `revision`.
  * - `Configure`: a config entry (thesis §4.1).
+ * - `OpenSession`: opens a session (thesis §6.3): a client's (`owner` null), or the one session of a member, which ends
+ *   the one it had, unless that is of the same run (drawn by each start of its process) and thus the one asked for.
+ * - `Seal`: names a session and a sequence in its record, and fixes what became of that sequence: the result it has, or
+ *   that it is never executed.
  */
 export const Command = Schema.TaggedUnion({
   NoOp: {},
@@ -58,7 +70,9 @@ export const Command = Schema.TaggedUnion({
     )
   },
   CutHistory: { revision: Revision },
-  Configure: { membership: Membership }
+  Configure: { membership: Membership },
+  OpenSession: { owner: Schema.NullOr(SessionOwner) },
+  Seal: {}
 })
 export type Command = typeof Command.Type
 export type CommandOf<Tag extends Command["_tag"]> = Extract<Command, { readonly _tag: Tag }>

@@ -13,27 +13,38 @@
  * | Txn | guards (0), puts, else (0), then for each put: key length, u16 0, value length, key, value |
  * | CutHistory | revision |
  * | Configure | JSON of the membership |
+ * | OpenSession | form u8 (0 a client's, 1 a member's), u8 0, [length of the member's id u16, run, id] |
+ * | Seal | nothing |
  *
  * One command has one encoding: what decodes encodes to the same bytes again.
  */
-import { allocate, putBytes, putText, putU16, putU32, putU64, utf8Length } from "./Bytes.ts"
+import { allocate, getU64, putBytes, putText, putU16, putU32, putU64, utf8Length } from "./Bytes.ts"
 import type { Command, CommandOf, KeyRange } from "./Command.ts"
 import { maxTxnOperations } from "./Command.ts"
 import {
   allForm,
   betweenForm,
+  clientForm,
   guarded,
   hasFrom,
   hasTo,
   leased,
+  memberForm,
   membershipText,
   prefixForm,
   readCommand,
   wantsPrevious
 } from "./CommandReader.ts"
 import { maxBoundBytes, maxKeyBytes } from "./Entry.ts"
-import { commandKind, maxCommandBytes, recordHeaderBytes, recordVersion } from "./LogEntry.ts"
-import type { LogIndex } from "./Position.ts"
+import {
+  commandKind,
+  maxCommandBytes,
+  recordHeaderBytes,
+  recordVersion,
+  sequenceAt,
+  sessionAt,
+  unacknowledgedAt
+} from "./LogEntry.ts"
 
 /** Bytes that are no record, or a record that is no command that this program knows. */
 export class MalformedRecord extends Error {
@@ -49,21 +60,24 @@ export class MalformedRecord extends Error {
  */
 export const encodeCommand = (
   command: Command,
-  session: LogIndex = zero,
-  sequence: LogIndex = zero,
-  unacknowledged: LogIndex = zero
+  session = 0,
+  sequence = 0,
+  unacknowledged = 0
 ): Uint8Array => {
   const record = encodePayload(command)
   record.fill(0, 0, 24)
   record[4] = recordVersion
   record[5] = commandKind[command._tag]
-  putU64(record, 24, session)
-  putU64(record, 32, sequence)
-  putU64(record, 40, unacknowledged)
+  putSession(record, session, sequence, unacknowledged)
   return record
 }
 
-const zero = 0 as LogIndex
+/** Writes a session's numbers into an unstamped record. */
+export const putSession = (record: Uint8Array, session: number, sequence: number, unacknowledged: number): void => {
+  putU64(record, sessionAt, session)
+  putU64(record, sequenceAt, sequence)
+  putU64(record, unacknowledgedAt, unacknowledged)
+}
 
 const encodePayload = (command: Command): Uint8Array => {
   switch (command._tag) {
@@ -76,7 +90,10 @@ const encodePayload = (command: Command): Uint8Array => {
     case "Txn":
       return encodeTxn(command)
     case "NoOp":
+    case "Seal":
       return allocate(recordHeaderBytes)
+    case "OpenSession":
+      return encodeOpening(command)
     case "CutHistory": {
       const record = allocate(recordHeaderBytes + 8)
       putU64(record, recordHeaderBytes, command.revision)
@@ -175,6 +192,18 @@ const encodeTxn = ({ puts }: CommandOf<"Txn">): Uint8Array => {
   return record
 }
 
+const encodeOpening = ({ owner }: CommandOf<"OpenSession">): Uint8Array => {
+  const idLength = owner === null ? 0 : utf8Length(owner.member)
+  const record = allocate(recordHeaderBytes + (owner === null ? 2 : 12 + idLength))
+  record[48] = owner === null ? clientForm : memberForm
+  record[49] = 0
+  if (owner === null) return record
+  let at = putU16(record, recordHeaderBytes + 2, idLength)
+  at = putU64(record, at, owner.run)
+  putText(record, at, owner.member, idLength)
+  return record
+}
+
 const textBytes = (text: string, shortest: number, longest: number): number => {
   const length = utf8Length(text)
   if (length >= shortest && length <= longest && text.isWellFormed()) return length
@@ -197,13 +226,24 @@ export const decodeCommand = (record: Uint8Array): Command => {
 
 /**
  * Whether a record that a peer passed on for one of its clients may enter the log: an unstamped and well-formed put,
- * delete, range delete or multi-key command, within every limit, without a session or a lease, since there are none.
+ * delete, range delete, multi-key command, opening of a session or seal, within every limit, without a lease, since
+ * there are none; in a session or without one.
  */
 export const isProposable = (record: Uint8Array, maxValueBytes = 1024 * 1024): boolean => {
   if (record.length < recordHeaderBytes || record.length > maxCommandBytes) return false
-  for (let i = 0; i < recordHeaderBytes; i++) if (i !== 4 && i !== 5 && record[i] !== 0) return false
+  for (let i = 0; i < sessionAt; i++) if (i !== 4 && i !== 5 && record[i] !== 0) return false
+  const session = getU64(record, sessionAt)
+  const sequence = getU64(record, sequenceAt)
+  if ((session === 0) !== (sequence === 0) || !Number.isSafeInteger(session) || !Number.isSafeInteger(sequence)) {
+    return false
+  }
+  if (getU64(record, unacknowledgedAt) > sequence) return false
   const command = readCommand(record)
   switch (command._tag) {
+    case "OpenSession":
+      return true
+    case "Seal":
+      return session !== 0
     case "Put":
       return command.leaseId === null && command.value.length <= maxValueBytes
     case "Txn":

@@ -1,9 +1,11 @@
 /** Takes the payload of a log record apart; the layout is described in `CommandCodec.ts`. */
+import { Schema } from "effect"
 import { ByteReader } from "./ByteReader.ts"
-import type { Command, KeyRange } from "./Command.ts"
+import type { Command, KeyRange, SessionOwner } from "./Command.ts"
 import { maxTxnOperations } from "./Command.ts"
 import type { Key } from "./Entry.ts"
 import { maxBoundBytes, maxKeyBytes } from "./Entry.ts"
+import { NodeId } from "./Identity.ts"
 import { jsonText } from "./JsonText.ts"
 import { commandKind, recordHeaderBytes, recordVersion } from "./LogEntry.ts"
 import { Membership } from "./Membership.ts"
@@ -20,6 +22,10 @@ export const betweenForm = 1
 export const allForm = 2
 export const hasFrom = 1
 export const hasTo = 2
+
+/** Forms of a session. */
+export const clientForm = 0
+export const memberForm = 1
 
 export const membershipText = jsonText(Membership)
 
@@ -53,6 +59,10 @@ const readPayload = (reader: ByteReader, kind: number | undefined): Command => {
       reader.reject("not a membership")
       return noOp
     }
+    case commandKind.OpenSession:
+      return { _tag: "OpenSession", owner: readOwner(reader) }
+    case commandKind.Seal:
+      return seal
     default:
       reader.reject("a kind of command that this version does not know")
       return noOp
@@ -60,6 +70,21 @@ const readPayload = (reader: ByteReader, kind: number | undefined): Command => {
 }
 
 const noOp: Command = { _tag: "NoOp" }
+const seal: Command = { _tag: "Seal" }
+
+const isNodeId = Schema.is(NodeId)
+
+const readOwner = (reader: ByteReader): SessionOwner | null => {
+  const form = reader.u8()
+  reader.flags(0)
+  if (form === clientForm) return null
+  if (form !== memberForm) reader.reject("an unknown form of session")
+  const length = reader.u16()
+  const run = reader.u64()
+  const member = reader.text(length)
+  if (!isNodeId(member)) reader.reject("not a node id")
+  return { member: member as NodeId, run }
+}
 
 const readPut = (reader: ByteReader): Command => {
   const flags = reader.flags(guarded | wantsPrevious | leased)

@@ -30,11 +30,18 @@ export const commandKind: Readonly<Record<Command["_tag"], number>> = {
   DeleteRange: 3,
   Txn: 4,
   CutHistory: 5,
-  Configure: 6
+  Configure: 6,
+  OpenSession: 7,
+  Seal: 8
 }
 
 export const recordVersion = 1
 export const recordHeaderBytes = 48
+
+/** Where in a record its session, sequence and lowest unacknowledged sequence stand. */
+export const sessionAt = 24
+export const sequenceAt = 32
+export const unacknowledgedAt = 40
 
 /** The largest encoded command, in bytes. */
 export const maxCommandBytes = 2 * 1024 * 1024

@@ -48,7 +48,11 @@ export const resultKind: Readonly<Record<Exclude<ForwardResult["_tag"], "Applied
   Put: 4,
   Deleted: 5,
   CompareFailed: 6,
-  TooManyEntries: 7
+  TooManyEntries: 7,
+  SessionOpened: 8,
+  SessionExpired: 9,
+  SequenceReused: 10,
+  Sealed: 11
 }
 
 export const putCreated = 1

@@ -20,6 +20,13 @@ export type LogIndex = typeof LogIndex.Type
 export const Revision = position.pipe(Schema.brand("Revision"))
 export type Revision = typeof Revision.Type
 
+/**
+ * A session, issued by the store: twice the index of the entry that opened it, and one more for a member's own. So
+ * no client can pass a member's session off as one of its own. 0 means no session.
+ */
+export const SessionId = position.pipe(Schema.brand("SessionId"))
+export type SessionId = typeof SessionId.Type
+
 /** Identifies an entry for all time: no two different entries ever share term and index (log matching, §5.3). */
 export const LogId = Schema.Struct({ term: Term, index: LogIndex })
 export interface LogId {

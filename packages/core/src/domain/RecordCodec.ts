@@ -4,11 +4,11 @@
  * The layout is described in `LogEntry.ts`; the payload belongs to `CommandCodec.ts`.
  */
 import { crc32 } from "node:zlib"
-import { getU32, getU64, putU32, putU64, viewOf } from "./Bytes.ts"
+import { copyOf, getU32, getU64, putU32, putU64, viewOf } from "./Bytes.ts"
 import { decodeCommand, encodeCommand, MalformedRecord } from "./CommandCodec.ts"
 import type { LogEntry, LogEntryFields } from "./LogEntry.ts"
-import { commandKind, recordHeaderBytes, recordVersion } from "./LogEntry.ts"
-import type { LogIndex, Term } from "./Position.ts"
+import { commandKind, recordHeaderBytes, recordVersion, sequenceAt, sessionAt, unacknowledgedAt } from "./LogEntry.ts"
+import type { LogIndex, SessionId, Term } from "./Position.ts"
 
 const maxKind = Math.max(...Object.values(commandKind))
 
@@ -49,6 +49,29 @@ export const entryAt = (record: Uint8Array): LogEntry => ({
   record
 })
 
+/** The session of a record, 0 where it has none. */
+export const sessionOf = (record: Uint8Array): SessionId => getU64(record, sessionAt) as SessionId
+
+export const sequenceOf = (record: Uint8Array): number => getU64(record, sequenceAt)
+
+/** The lowest sequence of its session whose answer had not arrived when the record was made; 0 where nobody says. */
+export const unacknowledgedOf = (record: Uint8Array): number => getU64(record, unacknowledgedAt)
+
+/**
+ * What tells a command from another one under the same sequence: 48 bits of checksum and length over its kind and
+ * payload. It finds mistakes; whoever wants to deceive it deceives only their own session.
+ */
+export const digestOf = (record: Uint8Array): number =>
+  crc32(viewOf(record, recordHeaderBytes, record.length), record[5]) + (record.length % 0x1_0000) * 2 ** 32
+
+/** A copy of a record without its place, to be proposed again: nobody may write to the one that was stamped. */
+export const unstamped = (record: Uint8Array): Uint8Array => {
+  const copy = copyOf(record, 0, record.length)
+  copy.fill(0, 0, 4)
+  copy.fill(0, 8, sessionAt)
+  return copy
+}
+
 /** Checks a record and returns its entry, which keeps these bytes. Throws `MalformedRecord`. */
 export const readRecord = (record: Uint8Array): LogEntry => {
   const flaw = flawOfRecord(record)
@@ -70,9 +93,9 @@ export const fieldsOf = (entry: LogEntry): LogEntryFields => {
   return {
     term,
     index,
-    session: getU64(entry.record, 24) as LogIndex,
-    sequence: getU64(entry.record, 32) as LogIndex,
-    unacknowledged: getU64(entry.record, 40) as LogIndex,
+    session: getU64(entry.record, sessionAt) as LogIndex,
+    sequence: sequenceOf(entry.record) as LogIndex,
+    unacknowledged: unacknowledgedOf(entry.record) as LogIndex,
     command: decodeCommand(entry.record)
   }
 }

@@ -7,9 +7,9 @@
  * |---|---|
  * | NotLeader, Unknown | nothing |
  * | Refused | JSON of the error |
- * | Applied: Done | index u64, revision u64 |
+ * | Applied: Done, SessionExpired, SequenceReused, Sealed | index u64, revision u64 |
  * | Applied: Put, CompareFailed | index u64, revision u64, [entry] |
- * | Applied: Deleted, TooManyEntries | index u64, revision u64, number u64 |
+ * | Applied: Deleted, TooManyEntries, SessionOpened | index u64, revision u64, number u64 |
  *
  * An entry: flags u8 (1 leased), u8 0, key length u16, value length u32, create revision u64, mod revision u64,
  * version u64, [lease u64], key, value.
@@ -21,7 +21,7 @@ import { maxKeyBytes } from "./Entry.ts"
 import { entryLeased, errorText, holdsEntry, putCreated, resultKind } from "./MessageLayout.ts"
 import type { Outcome } from "./Outcome.ts"
 import type { ForwardResult } from "./PeerMessage.ts"
-import type { LogIndex, Revision } from "./Position.ts"
+import type { LogIndex, Revision, SessionId } from "./Position.ts"
 
 /** A forward reply but for its first two bytes and its id, which the caller writes to the `headerBytes` before. */
 export const encodeResult = (result: ForwardResult, headerBytes: number): Uint8Array => {
@@ -56,18 +56,33 @@ const encodeApplied = (index: LogIndex, outcome: Outcome, headerBytes: number): 
       return withEntry(kind, outcome.created ? putCreated : 0, fixed, index, outcome.revision, outcome.previous)
     case "CompareFailed":
       return withEntry(kind, 0, fixed, index, outcome.revision, outcome.current)
-    case "Done": {
+    case "Done":
+    case "SessionExpired":
+    case "SequenceReused":
+    case "Sealed": {
       const bytes = start(fixed, kind, 0)
       putU64(bytes, putU64(bytes, headerBytes, index), outcome.revision)
       return bytes
     }
     case "Deleted":
-    case "TooManyEntries": {
+    case "TooManyEntries":
+    case "SessionOpened": {
       const bytes = start(fixed + 8, kind, 0)
       putU64(bytes, putU64(bytes, headerBytes, index), outcome.revision)
-      putU64(bytes, fixed, outcome._tag === "Deleted" ? outcome.deleted : outcome.limit)
+      putU64(bytes, fixed, numberOf(outcome))
       return bytes
     }
+  }
+}
+
+const numberOf = (outcome: Extract<Outcome, { _tag: "Deleted" | "TooManyEntries" | "SessionOpened" }>): number => {
+  switch (outcome._tag) {
+    case "Deleted":
+      return outcome.deleted
+    case "TooManyEntries":
+      return outcome.limit
+    case "SessionOpened":
+      return outcome.session
   }
 }
 
@@ -136,6 +151,14 @@ const readOutcome = (reader: ByteReader, kind: number, flags: number, revision: 
       return { _tag: "Deleted", revision, deleted: reader.u64() }
     case resultKind.TooManyEntries:
       return { _tag: "TooManyEntries", revision, limit: reader.u64() }
+    case resultKind.SessionOpened:
+      return { _tag: "SessionOpened", revision, session: reader.u64() as SessionId }
+    case resultKind.SessionExpired:
+      return { _tag: "SessionExpired", revision }
+    case resultKind.SequenceReused:
+      return { _tag: "SequenceReused", revision }
+    case resultKind.Sealed:
+      return { _tag: "Sealed", revision }
     default:
       if (kind !== resultKind.Done) reader.reject("an unknown result")
       return { _tag: "Done", revision }

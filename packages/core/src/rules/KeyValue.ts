@@ -69,8 +69,11 @@ export const apply = (view: KeyValueView, counters: StoreCounters, command: Comm
       return applyTxn(view, counters, command)
     case "CutHistory":
       return applyCut(view, counters, command.revision)
+    // Membership and sessions are not the store's.
     case "NoOp":
     case "Configure":
+    case "OpenSession":
+    case "Seal":
       return nothing({ _tag: "Done", revision: counters.revision })
   }
 }

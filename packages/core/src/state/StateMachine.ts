@@ -7,15 +7,20 @@
  * Invariant: entries are applied in the order of their indexes, each exactly once in the life of the process, and every
  * read sees all of them.
  */
+import { StorageFailed } from "../DistKvError.ts"
+import type { Command, SessionOwner } from "../domain/Command.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
 import type { Entry, Key } from "../domain/Entry.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
-import { emptyMembership } from "../domain/Membership.ts"
+import { emptyMembership, findMember } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
-import type { LogId, LogIndex, Revision } from "../domain/Position.ts"
+import type { LogId, LogIndex, Revision, SessionId } from "../domain/Position.ts"
 import { logStart } from "../domain/Position.ts"
+import { sessionOf } from "../domain/RecordCodec.ts"
+import { note, recall } from "../rules/ExactlyOnce.ts"
 import { apply, emptyCounters, type KeyValueView, type StoreCounters } from "../rules/KeyValue.ts"
+import { Sessions } from "../rules/Sessions.ts"
 import type { Checkpoint, HistoryEvent, Scan, StateMeta, StateStore } from "../StateStore.ts"
 import { overlaid, Overlay } from "./Overlay.ts"
 
@@ -26,6 +31,7 @@ export class StateMachine implements KeyValueView {
   private frozen: Overlay | null = null
   private position: LogId
   private committedMembership: Membership
+  readonly sessions = new Sessions()
   private checkpointed: LogIndex
 
   /** Begins where the last checkpoint stands; null where there is none. */
@@ -41,6 +47,8 @@ export class StateMachine implements KeyValueView {
     this.position = meta?.applied ?? logStart
     this.checkpointed = this.position.index
     this.committedMembership = meta?.membership ?? emptyMembership
+    const flaw = this.sessions.load(store.sessionsUnsafe())
+    if (flaw !== null) throw new StorageFailed({ message: `a row of the sessions is damaged: ${flaw}` })
   }
 
   get applied(): LogIndex {
@@ -77,11 +85,39 @@ export class StateMachine implements KeyValueView {
       throw new Error(`entry ${entry.index} was to be applied after ${this.position.index}`)
     }
     const command = decodeCommand(entry.record)
-    const { events, outcome } = apply(this, this.counters, command)
-    for (let i = 0; i < events.length; i++) this.active.add(events[i]!)
-    if (command._tag === "Configure") this.committedMembership = command.membership
+    const session = sessionOf(entry.record)
+    const outcome = session === 0 ? this.execute(command, entry.index) : this.executeOnce(session, command, entry)
     this.position = { term: entry.term, index: entry.index }
     return outcome
+  }
+
+  private execute(command: Command, index: LogIndex): Outcome {
+    if (command._tag === "OpenSession") return this.openSession(command.owner, index)
+    const { events, outcome } = apply(this, this.counters, command)
+    for (let i = 0; i < events.length; i++) this.active.add(events[i]!)
+    if (command._tag === "Configure") {
+      this.committedMembership = command.membership
+      this.sessions.keepMembers((id) => findMember(command.membership, id) !== undefined)
+    }
+    return outcome
+  }
+
+  /** A copy of a command that its session knows changes nothing and answers what the first one did (thesis §6.3). */
+  private executeOnce(session: SessionId, command: Command, { index, record }: LogEntry): Outcome {
+    const attempt = { session, index, record, command, revision: this.counters.revision }
+    const known = recall(this.sessions, this, attempt)
+    if (known !== null) return known
+    const outcome = this.execute(command, index)
+    note(this.sessions, attempt, outcome)
+    return outcome
+  }
+
+  private openSession(owner: SessionOwner | null, index: LogIndex): Outcome {
+    const { revision } = this.counters
+    if (owner !== null && findMember(this.committedMembership, owner.member) === undefined) {
+      return { _tag: "SessionExpired", revision }
+    }
+    return { _tag: "SessionOpened", revision, session: this.sessions.open(index, owner) }
   }
 
   readonly get = (key: Key): Entry | undefined => {
@@ -115,7 +151,8 @@ export class StateMachine implements KeyValueView {
     return {
       meta: { ...this.counters, applied: this.position, membership: this.committedMembership },
       rows: overlay.rows,
-      history: overlay.history
+      history: overlay.history,
+      sessions: this.sessions.takeRows()
     }
   }
 

@@ -47,6 +47,8 @@ export class SequentialStore {
       }
       case "NoOp":
       case "Configure":
+      case "OpenSession":
+      case "Seal":
       case "CutHistory":
         return false
     }

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { compareKeys, type Entry, type Key, withoutValue } from "../domain/Entry.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
+import { SessionRowMap } from "../domain/SessionRow.ts"
 import { type Checkpoint, type HistoryEvent, type Scan, type StateMeta, StateStore } from "../StateStore.ts"
 import type { SimDevice } from "./SimDevice.ts"
 import type { DiskObserver } from "./SimDisk.ts"
@@ -12,6 +13,7 @@ export class SimState {
   meta: StateMeta | null = null
   private rows = new Map<Key, Entry>()
   private history: Array<HistoryEvent> = []
+  private sessions = new SessionRowMap()
   /** The keys in order; null when the set of keys has changed since. */
   private sorted: Array<Key> | null = null
   private readonly world: SimWorld
@@ -38,6 +40,7 @@ export class SimState {
     this.meta = null
     this.rows = new Map()
     this.history = []
+    this.sessions = new SessionRowMap()
     this.sorted = null
   }
 
@@ -49,13 +52,15 @@ export class SimState {
         const copy: Checkpoint = {
           meta: checkpoint.meta,
           rows: new Map([...checkpoint.rows].map(([key, entry]) => [key, entry === null ? null : copyOf(entry)])),
-          history: [...checkpoint.history]
+          history: [...checkpoint.history],
+          sessions: checkpoint.sessions.map((row) => ({ ...row, bytes: row.bytes?.slice() ?? null }))
         }
         return Effect.suspend(() => this.device.write(`checkpoint ${copy.rows.size}`, () => this.apply(copy)))
       },
       getUnsafe: (key) => this.rows.get(key),
       scanUnsafe: (scan) => this.scan(scan),
-      eventAtUnsafe: (revision) => this.history.find((event) => event.revision >= revision)
+      eventAtUnsafe: (revision) => this.history.find((event) => event.revision >= revision),
+      sessionsUnsafe: () => this.sessions.all()
     })
   }
 
@@ -67,6 +72,7 @@ export class SimState {
       if (entry === null) this.rows.delete(key)
       else this.rows.set(key, entry)
     }
+    this.sessions.change(checkpoint.sessions)
     this.history.push(...checkpoint.history)
     this.history = this.history.filter((event) => event.revision > checkpoint.meta.compactRevision)
     this.world.timeline.mix(checkpoint.meta.applied.index)

@@ -67,7 +67,7 @@ describe("the codec of records", () => {
 
   it("refuses another version, an unknown kind, reserved bytes and too large numbers under a right checksum", () => {
     for (
-      const [at, byte] of [[4, 2], [5, 7], [6, 1], [7, 1], [14, 0x20], [22, 0x20], [30, 0x20], [38, 0x20], [47, 1]]
+      const [at, byte] of [[4, 2], [5, 200], [6, 1], [7, 1], [14, 0x20], [22, 0x20], [30, 0x20], [38, 0x20], [47, 1]]
     ) {
       const { record } = stamp(example(), 3 as Term, 9 as LogIndex)
       record[at ?? 0] = byte ?? 0

@@ -14,6 +14,7 @@ import {
   NotFound,
   OutcomeUnknown,
   Overloaded,
+  SessionExpired,
   Shutdown,
   StorageFailed,
   StorageFull
@@ -43,6 +44,7 @@ const titles: Readonly<Record<number, string>> = {
   404: "Not Found",
   408: "Request Timeout",
   409: "Conflict",
+  410: "Gone",
   412: "Precondition Failed",
   413: "Content Too Large",
   415: "Unsupported Media Type",
@@ -73,7 +75,7 @@ const defaultRetryAfterMs = 1000
 export const statusOf = (error: DistKvError): number => {
   switch (error._tag) {
     case "InvalidRequest":
-      return error.tooLarge === true ? 413 : 400
+      return error.tooLarge === true ? 413 : error.reused === true ? 409 : 400
     case "Forbidden":
       return 403
     case "KeyNotFound":
@@ -81,6 +83,8 @@ export const statusOf = (error: DistKvError): number => {
       return 404
     case "MembershipRejected":
       return 409
+    case "SessionExpired":
+      return 410
     case "CompareFailed":
       return 412
     case "Overloaded":
@@ -103,7 +107,7 @@ const fieldsOf = (error: DistKvError): string => {
     case "KeyNotFound":
       return `,"key":${JSON.stringify(error.key)},"revision":"${error.revision}"`
     case "InvalidRequest":
-      return error.tooLarge === true ? ',"tooLarge":true' : ""
+      return (error.tooLarge === true ? ',"tooLarge":true' : "") + (error.reused === true ? ',"reused":true' : "")
     case "CompareFailed": {
       const current = error.current === null
         ? "null"
@@ -112,6 +116,8 @@ const fieldsOf = (error: DistKvError): string => {
     }
     case "MembershipRejected":
       return `,"reason":${JSON.stringify(error.reason)},"final":${error.final}`
+    case "SessionExpired":
+      return `,"session":${JSON.stringify(error.session)},"sequence":${JSON.stringify(error.sequence)}`
     case "OutcomeUnknown":
       return (error.session === undefined ? "" : `,"session":${JSON.stringify(error.session)}`) +
         (error.sequence === undefined ? "" : `,"sequence":${JSON.stringify(error.sequence)}`)
@@ -160,6 +166,7 @@ const OutcomeUnknownJson = Schema.Struct({
   session: Schema.optionalKey(Schema.String),
   sequence: Schema.optionalKey(Schema.String)
 })
+const SessionExpiredJson = Schema.Struct({ session: Schema.String, sequence: Schema.String })
 const OverloadedJson = Schema.Struct({ retryAfterMs: Schema.Int })
 
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(ProblemJson))
@@ -181,7 +188,11 @@ export const errorOf = (text: string): DistKvError | undefined => {
       return fields && new KeyNotFound(fields)
     }
     case "InvalidRequest":
-      return new InvalidRequest(problem.tooLarge === true ? { message, tooLarge: true } : { message })
+      return new InvalidRequest({
+        message,
+        ...(problem.tooLarge === true ? { tooLarge: true } : {}),
+        ...(problem.reused === true ? { reused: true } : {})
+      })
     case "CompareFailed": {
       const fields = decodeFields(CompareFailedJson, problem)
       if (fields === undefined) return undefined
@@ -206,6 +217,10 @@ export const errorOf = (text: string): DistKvError | undefined => {
     }
     case "OutcomeUnknown":
       return new OutcomeUnknown({ message, ...decodeFields(OutcomeUnknownJson, problem) })
+    case "SessionExpired": {
+      const fields = decodeFields(SessionExpiredJson, problem)
+      return fields && new SessionExpired({ message, ...fields })
+    }
     case "Overloaded": {
       const fields = decodeFields(OverloadedJson, problem)
       return fields && new Overloaded({ message, retryAfterMs: fields.retryAfterMs })

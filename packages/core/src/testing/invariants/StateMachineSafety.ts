@@ -23,8 +23,13 @@ const outcomeText = (outcome: Outcome): string => {
       return `Deleted ${outcome.revision} ${outcome.deleted}`
     case "CompareFailed":
       return `CompareFailed ${outcome.revision} ${entryText(outcome.current)}`
+    case "SessionOpened":
+      return `SessionOpened ${outcome.revision} ${outcome.session}`
     case "TooManyEntries":
-      return `TooManyEntries ${outcome.revision}`
+    case "SessionExpired":
+    case "SequenceReused":
+    case "Sealed":
+      return `${outcome._tag} ${outcome.revision}`
   }
 }
 

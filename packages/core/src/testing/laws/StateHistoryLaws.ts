@@ -46,7 +46,8 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
             yield* store.checkpoint({
               meta: meta(303, { compactRevision: rev(302) }),
               rows: new Map(),
-              history: cutAtOnce
+              history: cutAtOnce,
+              sessions: []
             })
             yield* expectEqual("first kept", yield* find(1), cutAtOnce[2])
             yield* store.checkpoint(checkpoint(303, new Map(), { meta: meta(303, { compactRevision: rev(303) }) }))

@@ -9,7 +9,7 @@ import type { Checkpoint, HistoryEvent, PreviousEntry, Scan, StateMeta, StateSto
 import type { StoreHarness, StoreLaw } from "./StoreLaw.ts"
 import { reading } from "./StoreLaw.ts"
 
-type Store = StateStore["Service"]
+export type Store = StateStore["Service"]
 export type StateStoreHarness = StoreHarness<Store, Key>
 export type StateStoreLaw = StoreLaw<Store, Key>
 
@@ -71,6 +71,7 @@ export const checkpoint = (revision: number, rows: Checkpoint["rows"], more: Par
   meta: meta(revision),
   rows,
   history: [],
+  sessions: [],
   ...more
 })
 

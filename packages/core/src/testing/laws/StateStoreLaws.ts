@@ -1,6 +1,8 @@
 /** The laws of the `StateStore` port, to be run on every implementation. */
 import { Effect, Fiber } from "effect"
 import type { Key } from "../../domain/Entry.ts"
+import type { SessionId } from "../../domain/Position.ts"
+import { sessionKey, type SessionRow } from "../../domain/SessionRow.ts"
 import { stateHistoryLaws } from "./StateHistoryLaws.ts"
 import {
   checkpoint,
@@ -16,7 +18,7 @@ import {
   row,
   rowsOf
 } from "./StateSamples.ts"
-import type { StateStoreLaw } from "./StateSamples.ts"
+import type { StateStoreLaw, Store } from "./StateSamples.ts"
 import { stateScanLaws } from "./StateScanLaws.ts"
 import { expectEqual, reading } from "./StoreLaw.ts"
 
@@ -43,11 +45,18 @@ const checkpointLaws: ReadonlyArray<StateStoreLaw> = [
         event(6, 0, { key: kept.key, entry: null, previous: previous(5, { version: 3, leaseId: rev(4) }) })
       ]
       const where = meta(6, { compactRevision: rev(3), historyBytes: 77, historyCutBytes: 11, keys: 1, membership })
-      yield* opened(harness, (store) => store.checkpoint({ meta: where, rows: rowsOf([kept]), history: events }))
+      yield* opened(harness, (store) =>
+        store.checkpoint({ meta: where, rows: rowsOf([kept]), history: events, sessions: [] }))
       yield* opened(harness, (store) =>
         Effect.gen(function*() {
           yield* expectEqual("position", yield* store.recover, where)
-          yield* expectEqual("row", yield* reading(() => store.getUnsafe("a" as Key)), kept)
+          yield* expectEqual(
+            "row",
+            yield* reading(() =>
+              store.getUnsafe("a" as Key)
+            ),
+            kept
+          )
           yield* expectEqual("rows", yield* reading(() => [...store.scanUnsafe(everything)]), [kept])
           yield* expectEqual("put", yield* reading(() => store.eventAtUnsafe(rev(4))), events[0])
           yield* expectEqual("delete", yield* reading(() => store.eventAtUnsafe(rev(6))), events[1])
@@ -119,5 +128,51 @@ const checkpointLaws: ReadonlyArray<StateStoreLaw> = [
     }))
 ]
 
+const sessionLaws: ReadonlyArray<StateStoreLaw> = [
+  law(
+    "rows of sessions are kept as they are, in order of their bytes, until they are replaced or removed",
+    (harness) =>
+      Effect.gen(function*() {
+        const sessionRow = (session: number, block: number, more: ReadonlyArray<number>): SessionRow => {
+          const id = session as SessionId
+          return { session: id, block, bytes: Uint8Array.from([...sessionKey(id, block), ...more]) }
+        }
+        const none = (session: number, block: number): SessionRow => ({
+          session: session as SessionId,
+          block,
+          bytes: null
+        })
+        const rows = [
+          sessionRow(2 ** 40, 0, [1]),
+          sessionRow(3, 300, []),
+          sessionRow(3, 2, [255, 0]),
+          sessionRow(300, 0, [7])
+        ]
+        const bytesOf = (...kept: ReadonlyArray<SessionRow>) => kept.map((row) => row.bytes)
+        const seen = (store: Store) => reading(() => [...store.sessionsUnsafe()])
+        yield* opened(harness, (store) =>
+          Effect.gen(function*() {
+            yield* expectEqual("at first", yield* seen(store), [])
+            yield* store.checkpoint(checkpoint(1, rowsOf([row("a", "1")]), { sessions: rows }))
+            yield* expectEqual("in order", yield* seen(store), bytesOf(rows[2]!, rows[1]!, rows[3]!, rows[0]!))
+          }))
+        const replaced = sessionRow(3, 2, [9, 9, 9])
+        yield* opened(
+          harness,
+          (store) => store.checkpoint(checkpoint(2, rowsOf([]), { sessions: [replaced, none(300, 0), none(4, 0)] }))
+        )
+        yield* opened(harness, (store) =>
+          Effect.gen(function*() {
+            yield* expectEqual("afterwards", yield* seen(store), bytesOf(replaced, rows[1]!, rows[0]!))
+          }))
+      })
+  )
+]
+
 /** Every law of the port. */
-export const stateStoreLaws: ReadonlyArray<StateStoreLaw> = [...checkpointLaws, ...stateScanLaws, ...stateHistoryLaws]
+export const stateStoreLaws: ReadonlyArray<StateStoreLaw> = [
+  ...checkpointLaws,
+  ...sessionLaws,
+  ...stateScanLaws,
+  ...stateHistoryLaws
+]

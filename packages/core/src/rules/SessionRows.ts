@@ -7,7 +7,7 @@
  *
  * | row | after session and block |
  * |---|---|
- * | head (block 0) | version u8, length of the member's id u8 (0: a client's), used at u64, floor u64, highest u64, run u64, id |
+ * | head (block 0) | version u8, length of the member's id u8 (0: a client's), u64s used at, floor, highest, run; id |
  * | block n | version u8, rows u8, then for each: sequence u64, status u8, digest u64, revision u64, number u64 |
  *
  * Invariant: equal sessions make equal rows, whenever they are written.

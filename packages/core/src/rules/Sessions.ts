@@ -26,9 +26,6 @@ export const clientResults = 1024
 /** Results that a member's session remembers at most. */
 export const memberResults = 65_536
 
-/** Whether a session is a member's own. */
-export const isMemberSession = (session: SessionId): boolean => session % 2 === 1
-
 export class Session {
   readonly id: SessionId
   readonly owner: SessionOwner | null

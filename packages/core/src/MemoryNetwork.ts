@@ -7,7 +7,7 @@ import { Queue } from "effect"
 import type { Address, Identity, NodeId, PublicKey } from "./domain/Identity.ts"
 import { emptyMembership, findMember, type Membership } from "./domain/Membership.ts"
 import { readMessage } from "./domain/MessageReader.ts"
-import { encodeMessage } from "./domain/PeerCodec.ts"
+import { encodeMessage, SharedEncoding } from "./domain/PeerCodec.ts"
 import { envelopeOf, firstCallId, judgePeer, maySay, type PeerIdentity } from "./domain/PeerDirectory.ts"
 import type { AdminCommand, AdminResult, Envelope, Link, PeerMessage } from "./domain/PeerMessage.ts"
 import type { PeerTraffic } from "./Transport.ts"
@@ -116,6 +116,7 @@ export class MemoryNode {
   /** For whose answer this node waits. */
   private readonly calls = new Map<number, (result: AdminResult) => void>()
   private lastCall = 0
+  private readonly encoding = new SharedEncoding()
 
   constructor(
     wires: MemoryWires,
@@ -141,7 +142,7 @@ export class MemoryNode {
   send(to: NodeId, message: PeerMessage): boolean {
     if (message._tag === "AdminReply" && message.id >= firstCallId) return this.answer(message.id, message.result)
     const peer = this.peerOf(to)
-    const frame = encodeMessage(message)
+    const frame = this.encoding.encode(message)
     const target = this.reach(to)
     const waiting = peer.queuedBytes + (target?.waiting.get(this) ?? 0)
     if (target === undefined || waiting + frame.length > (this.options.bufferBytes ?? defaultBufferBytes)) {
@@ -170,6 +171,7 @@ export class MemoryNode {
       Queue.offerUnsafe(target.arrivals, { from: this, frames, bytes, call: false })
     }
     this.dirty.clear()
+    this.encoding.forget()
   }
 
   /** Takes in what one turn of a peer sent. */

@@ -31,8 +31,9 @@ export class MemoryState {
       if (entry === null) {
         removed = this.rows.delete(key) || removed
       } else {
-        if (!this.rows.has(key)) added.push(key)
+        const before = this.rows.size
         this.rows.set(key, entry)
+        if (this.rows.size > before) added.push(key)
       }
     }
     const kept = removed ? this.keys.filter((key) => this.rows.has(key)) : this.keys

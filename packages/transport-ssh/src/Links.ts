@@ -23,7 +23,8 @@ import {
   type PeerMessage,
   type PeerMessageOf,
   type PeerStanding,
-  type PeerTraffic
+  type PeerTraffic,
+  SharedEncoding
 } from "@distkv/core"
 import { CallDesk } from "./CallDesk.ts"
 import { type Hello, type Purpose, wireVersion } from "./Hello.ts"
@@ -67,6 +68,7 @@ export class Links {
   private readonly peers = new Map<NodeId, Peer>()
   private readonly connections = new Set<PeerConnection>()
   private readonly unflushed = new Set<PeerConnection>()
+  private readonly encoding = new SharedEncoding()
   private readonly desk = new CallDesk()
   private readonly refusals = new Map<string, string>()
   private tickedAt = performance.now()
@@ -110,7 +112,7 @@ export class Links {
   send(to: NodeId, message: PeerMessage): boolean {
     if (message._tag === "AdminReply" && message.id >= firstCallId) return this.answer(message)
     const peer = this.peerOf(to)
-    const body = encodeMessage(message)
+    const body = this.encoding.encode(message)
     if (peer.link === null || !this.hasRoom(peer.link, body)) {
       peer.droppedMessages++
       return false
@@ -125,6 +127,7 @@ export class Links {
     if (this.unflushed.size === 0) return
     for (const connection of this.unflushed) connection.flush()
     this.unflushed.clear()
+    this.encoding.forget()
   }
 
   setMembership(membership: Membership): void {

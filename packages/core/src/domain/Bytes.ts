@@ -67,7 +67,15 @@ export const putText = (bytes: Uint8Array, at: number, text: string, length: num
 }
 
 /** The length of a well-formed string in UTF-8. */
-export const utf8Length = (text: string): number => Buffer.byteLength(text, "utf8")
+export const utf8Length = (text: string): number => {
+  const { length } = text
+  if (length > 48) return Buffer.byteLength(text, "utf8")
+  // Short texts are mostly ASCII, and a loop over one is cheaper than a call into the runtime.
+  for (let i = 0; i < length; i++) {
+    if (text.charCodeAt(i) > 127) return Buffer.byteLength(text, "utf8")
+  }
+  return length
+}
 
 export const getU16 = (bytes: Uint8Array, at: number): number => byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8)
 

@@ -70,6 +70,32 @@ export const encodeMessage = (message: PeerMessage): Uint8Array => {
 }
 
 /**
+ * Encodes messages that are sent to several peers only once: followers that stand alike get the very same append.
+ * The bytes are shared by all of them, so nobody may write to them.
+ */
+export class SharedEncoding {
+  private message: PeerMessage | null = null
+  private bytes: Uint8Array = nothing
+
+  /** As `encodeMessage`, or the same bytes as for the message before, if it was this one. */
+  encode(message: PeerMessage): Uint8Array {
+    if (message !== this.message) {
+      this.bytes = encodeMessage(message)
+      this.message = message
+    }
+    return this.bytes
+  }
+
+  /** Lets go of the last message, at the end of a turn. */
+  forget(): void {
+    this.message = null
+    this.bytes = nothing
+  }
+}
+
+const nothing = new Uint8Array(0)
+
+/**
  * The message that the bytes are. The records of an append are views of `bytes`, which must not be written to any
  * more; they are checked, contiguous after `previous`, and their terms never fall. Everything else is copied.
  * Throws `MalformedMessage` for everything that `encodeMessage` did not write.

@@ -6,8 +6,8 @@
  */
 import type { NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
-import type { PeerMessageOf } from "../domain/PeerMessage.ts"
-import { before, type LogIndex } from "../domain/Position.ts"
+import type { AppendRequest, PeerMessageOf } from "../domain/PeerMessage.ts"
+import { before, type LogIndex, type Term } from "../domain/Position.ts"
 import { ContactRounds } from "../rules/ContactRounds.ts"
 import { agreeingUpTo } from "../rules/LogMatching.ts"
 import { Progress } from "../rules/Progress.ts"
@@ -26,6 +26,8 @@ export class Replication {
   private readonly rounds: ContactRounds
   /** Everybody gets an append in this turn, with or without entries. */
   private broadcast = false
+  /** The last append of this turn: followers that stand alike get the very same object, and it is encoded once. */
+  private last: AppendRequest | null = null
 
   /** `readForPeer` has entries read that left the memory window; `EntriesRead` follows. */
   constructor(node: NodeState, readForPeer: (id: NodeId, from: LogIndex) => void) {
@@ -123,6 +125,7 @@ export class Replication {
       if (!sent && (this.broadcast || this.owesCommit(progress))) this.sendAppend(id, progress, [])
     }
     this.broadcast = false
+    this.last = null
   }
 
   /** Whether this follower waits to hear of a commit that no append has told it of. */
@@ -163,15 +166,22 @@ export class Replication {
     const previous = before(progress.next)
     const previousTerm = log.termAt(previous)
     if (previousTerm === undefined) throw new Error(`the log has no entry ${previous} that ${id} needs`)
-    const sent = this.node.send(id, {
-      _tag: "AppendRequest",
-      term,
-      previous: { term: previousTerm, index: previous },
-      committed: commit,
-      round: this.round,
-      entries
-    }, { term, votedFor: this.node.id, index: 0 as LogIndex })
+    const append = this.appendOf(previous, previousTerm, entries)
+    const sent = this.node.send(id, append, { term, votedFor: this.node.id, index: 0 as LogIndex })
     if (sent) progress.told = commit
     return sent
+  }
+
+  private appendOf(index: LogIndex, previousTerm: Term, entries: ReadonlyArray<LogEntry>): AppendRequest {
+    const { last, round } = this
+    const { commit, term } = this.node
+    // Equal ends make equal entries: they are contiguous, and all come from this one log.
+    if (
+      last !== null && last.previous.index === index && last.term === term && last.committed === commit &&
+      last.round === round && last.entries.length === entries.length && last.entries.at(-1) === entries.at(-1)
+    ) return last
+    const previous = { term: previousTerm, index }
+    this.last = { _tag: "AppendRequest", term, previous, committed: commit, round, entries }
+    return this.last
   }
 }

@@ -62,7 +62,7 @@ export class PendingWrites {
   private readonly forwarded = new Map<number, PendingWrite>()
   private readonly answered = new Map<LogIndex, Array<PendingWrite>>()
   private parked: Array<PendingWrite> = []
-  private readonly done: Array<[PendingWrite, WriteSettlement]> = []
+  private done: Array<[PendingWrite, WriteSettlement]> = []
   count = 0
   bytes = 0
 
@@ -183,7 +183,9 @@ export class PendingWrites {
   /** Answers the callers of all that was settled since the last call; done last in a turn, when all is consistent. */
   release(): void {
     if (this.done.length === 0) return
-    for (const [write, settlement] of this.done.splice(0)) write.settle(settlement)
+    const { done } = this
+    this.done = []
+    for (const [write, settlement] of done) write.settle(settlement)
   }
 
   private expiryOf(write: PendingWrite, leaderless: boolean): WriteSettlement {

@@ -23,6 +23,9 @@ export const defaultSegmentBytes = 16 * 1024 * 1024
 /** The file of a segment that is being made: it has another name until its head is durable. */
 const unfinished = "next"
 
+/** How many segments that are no longer needed are kept for the next ones. */
+const keptSpares = 1
+
 /** A buffer that was used for one large step is not kept for ever. */
 const keptBufferBytes = 4 * 1024 * 1024
 
@@ -60,7 +63,7 @@ export class SegmentLog {
   static async open(files: SegmentFiles, segmentBytes: number = defaultSegmentBytes): Promise<SegmentLog> {
     await files.remove(unfinished)
     const log = new SegmentLog(files, segmentBytes, await recoverSegments(files))
-    if (log.current === log.segments.length - 1) log.prepare()
+    log.free()
     return log
   }
 
@@ -188,11 +191,12 @@ export class SegmentLog {
 
   /** Makes the next segment, unless it is there, and removes what is free beyond that. */
   private prepare(): void {
-    if (this.making !== null && this.current + 1 < this.segments.length && this.freed.length === 0) return
+    if (this.making !== null && this.current + 1 < this.segments.length && this.freed.length <= keptSpares) return
     const before = this.making ?? Promise.resolve()
     this.making = before.then(async () => {
       if (this.current + 1 >= this.segments.length) this.segments.push(await this.make())
-      while (this.freed.length > 0 && this.readers === 0) await this.discard(this.freed.shift()!)
+      // From the oldest on: a crash must not leave an older one with a gap behind it.
+      while (this.freed.length > keptSpares && this.readers === 0) await this.discard(this.freed.shift()!)
     })
     // A step that needs the segment is told; until then there is nobody to tell.
     this.making.catch(ignore)
@@ -202,7 +206,6 @@ export class SegmentLog {
     const number = (this.segments.at(-1)?.head.number ?? 0) + 1
     const head = newHead(number)
     const name = segmentName(number)
-    // The oldest first: a crash must not leave an older one with a gap behind it.
     const used = this.readers === 0 ? this.freed.shift() : undefined
     const wanted = Math.max(this.segmentBytes, 2 * segmentHeadBytes)
     if (used !== undefined && used.bytes === wanted) {

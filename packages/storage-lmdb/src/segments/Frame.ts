@@ -194,7 +194,9 @@ export const readEntries = (
       const record = new Uint8Array(bytes.buffer, bytes.byteOffset + begin, length)
       const flaw = flawOfRecord(record)
       if (flaw !== null) return `the record of index ${index}: ${flaw}`
-      if (bytes.readUInt32LE(begin) !== bytes.readUInt32LE(row + 4)) return `the record of index ${index} is another one`
+      if (bytes.readUInt32LE(begin) !== bytes.readUInt32LE(row + 4)) {
+        return `the record of index ${index} is another one`
+      }
       const entry = entryAt(record)
       if (entry.index !== index) return `in the place of index ${index} is the entry of index ${entry.index}`
       entries.push(entry)

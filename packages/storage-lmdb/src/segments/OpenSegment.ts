@@ -1,6 +1,6 @@
 /** A segment whose file is open. */
-import type { SegmentFile } from "./SegmentFiles.ts"
 import type { SegmentHead } from "./Segment.ts"
+import type { SegmentFile } from "./SegmentFiles.ts"
 
 export interface OpenSegment {
   readonly head: SegmentHead

@@ -8,7 +8,7 @@
 import type { HardState, Incarnation, Term } from "@distkv/core"
 import { logStart, StorageFailed } from "@distkv/core"
 import { howToReplace, newerFormat } from "../Failure.ts"
-import { type FrameHead, frameAfter, frameVersion, readEntries, readHead } from "./Frame.ts"
+import { frameAfter, type FrameHead, frameVersion, readEntries, readHead } from "./Frame.ts"
 import type { OpenSegment } from "./OpenSegment.ts"
 import { decodeHead, numberOfName, segmentHeadBytes, segmentVersion } from "./Segment.ts"
 import type { SegmentFiles } from "./SegmentFiles.ts"

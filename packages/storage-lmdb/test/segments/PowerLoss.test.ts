@@ -1,6 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
 import type { HardState, LogEntry, LogId, LogIndex, Term } from "@distkv/core"
 import { entryOf } from "@distkv/core"
+import { assert, describe, it } from "@effect/vitest"
 import type { Step } from "../../src/segments/Frame.ts"
 import { SegmentLog } from "../../src/segments/SegmentLog.ts"
 import { hardState, someIdentity } from "../directories.ts"
@@ -67,7 +67,11 @@ const nextStep = (draw: Draw, model: Model): Step => {
 const told = async (log: SegmentLog): Promise<Model> => ({
   hardState: log.hardState ?? nothingYet.hardState,
   base: log.base,
-  entries: await log.read((log.base.index + 1) as LogIndex, Number.MAX_SAFE_INTEGER as LogIndex, Number.MAX_SAFE_INTEGER)
+  entries: await log.read(
+    (log.base.index + 1) as LogIndex,
+    Number.MAX_SAFE_INTEGER as LogIndex,
+    Number.MAX_SAFE_INTEGER
+  )
 })
 
 const turns = async (some: Promise<unknown>, disk: PowerDisk): Promise<boolean> => {

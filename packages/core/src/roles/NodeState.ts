@@ -157,7 +157,8 @@ export class NodeState {
     this.startedAt = this.now
     this.run = Math.floor(parts.random() * 2 ** 52)
     this.lastRequestId = Math.floor(parts.random() * 2 ** 51)
-    this.electionDeadline = this.now + this.randomTimeout()
+    // A sole voter has nobody to wait for.
+    this.electionDeadline = this.now + (this.isSoleVoter ? 0 : this.randomTimeout())
     this.view = viewOf(this)
   }
 
@@ -179,6 +180,10 @@ export class NodeState {
 
   get isVoter(): boolean {
     return findMember(this.membership, this.id)?.standing === "voter"
+  }
+
+  private get isSoleVoter(): boolean {
+    return this.isVoter && !this.membership.members.some(({ id, standing }) => standing === "voter" && id !== this.id)
   }
 
   /** Whether everything this node said of its term and vote is durable. */

@@ -52,7 +52,7 @@ export class Spans {
     const { first } = span
     this.truncate(first)
     this.spans.push(span)
-    let index = first as number
+    let index = first
     for (const term of terms) {
       if (this.runs.at(-1)?.term !== term) this.runs.push({ term, first: index })
       index++

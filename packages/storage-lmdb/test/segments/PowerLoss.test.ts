@@ -45,7 +45,7 @@ const anEntry = (draw: Draw, term: number, index: number): LogEntry =>
     }
   })
 
-/** A step that a Raft node might take next: mostly appends, now and then a vote, a conflict, a compaction, a snapshot. */
+/** What a Raft node might do next: mostly appends, now and then a vote, a conflict, a compaction, a snapshot. */
 const nextStep = (draw: Draw, model: Model): Step => {
   const kind = draw()
   const term = model.hardState.term + (draw() < 0.1 ? 1 : 0)

@@ -239,6 +239,18 @@ export class Cluster {
       return well.length === this.nodes.length ? true : undefined
     })
   }
+
+  /** Waits until every node that serves has a connection with every other. */
+  async meshed(limitMs: number): Promise<void> {
+    await until("every node is connected with every other", limitMs, async () => {
+      const serving = this.nodes.filter((node) => node.serves)
+      const pages = await Promise.all(serving.map((node) => node.ask("GET", "/metrics")))
+      const isMeshed = pages.every(({ body }) =>
+        [...body.matchAll(/^distkv_peer_connected\{.*\} 1$/gm)].length >= serving.length - 1
+      )
+      return isMeshed ? true : undefined
+    })
+  }
 }
 
 const exchangeKeys = async (directories: ReadonlyArray<string>): Promise<void> => {

@@ -15,7 +15,9 @@ const help = `npm run chaos -- failover [options]: how long no write is acknowle
   --failures N           half by SIGKILL, half by SIGSTOP or silent links (default 200)
 ${commonHelp}`
 
-const timeoutMs = 3000
+const timeoutMs = 1500
+/** As many that there is always one to write: those whose write a failed leader has wait until its deadline. */
+const clients = 200
 const settledWithinMs = timeoutMs + 4000
 
 /** The time of the first acknowledgement, in microseconds, of a write begun after `since`. */
@@ -81,13 +83,14 @@ export const failover = async (args: ReadonlyArray<string>): Promise<void> => {
   const random = makePrng(place.seed)
   const cluster = await Cluster.start(place)
   const began = performance.now()
-  cluster.load({ clients: 8, writesPerSecond: 100, shared: 0.2, timeoutMs, seed: place.seed })
+  cluster.load({ clients, writesPerSecond: 100, shared: 0.1, timeoutMs, seed: place.seed })
   const gaps = new Map<string, Array<number>>()
   const problems: Array<string> = []
   try {
     for (let round = 0; round < count; round++) {
       const { node, term } = await cluster.someLeader(30_000)
       await cluster.allVote(30_000)
+      await cluster.meshed(30_000)
       // At any moment between two heartbeats, and not always right after the last election.
       await sleep(random.between(2, 4) * place.electionTimeoutMs)
       const kind = round % 2 === 0 ? "SIGKILL" : random.chance(0.5) ? "SIGSTOP" : "silent links"
@@ -96,15 +99,16 @@ export const failover = async (args: ReadonlyArray<string>): Promise<void> => {
         round--
         continue
       }
+      const failure = failures[kind]?.(cluster, node)
       const since = nowMicros()
       const recovered = firstWriteAfter(cluster, since, 60_000)
-      const failure = failures[kind]?.(cluster, node)
       const gap = (await recovered - since) / 1000
       const own = gaps.get(kind)
       if (own === undefined) gaps.set(kind, [gap])
       else own.push(gap)
       console.log(`  ${round + 1}/${count} ${kind} of ${node.id}: ${gap.toFixed(0)} ms`)
       await failure?.mend()
+      for (const one of cluster.nodes) one.tell({ _tag: "Epoch", epoch: round })
     }
     await cluster.rest()
     problems.push(...audit(cluster.calls, await finalState(cluster), settledWithinMs))

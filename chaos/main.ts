@@ -1,8 +1,15 @@
 /** `npm run chaos -- [NAME] …`: what real processes are put through, by name. */
 import { failover } from "./failover.ts"
 import { mixed } from "./mixed.ts"
+import { stability } from "./stability.ts"
+import { transfers } from "./transfer.ts"
 
-const commands = new Map([["mixed", mixed], ["failover", failover]])
+const commands = new Map([
+  ["mixed", mixed],
+  ["failover", failover],
+  ["transfer", transfers],
+  ["stability", stability]
+])
 
 const [first = "", ...rest] = process.argv.slice(2)
 const isNamed = !first.startsWith("-") && first !== ""

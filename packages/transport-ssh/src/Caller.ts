@@ -80,6 +80,7 @@ export const call = (options: CallOptions): Effect.Effect<AdminResult, NoLeader>
       privateKey: options.privateKey,
       ownLine: options.ownLine,
       purpose: "call",
+      connectTimeoutMs: options.remainingMs,
       timeoutMs: options.remainingMs,
       verify: options.verify,
       events,

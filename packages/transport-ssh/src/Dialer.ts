@@ -13,7 +13,9 @@ export interface DialRequest {
   /** This node's public key with its comment, for saying what to put where. */
   readonly ownLine: string
   readonly purpose: Purpose
-  /** From the first packet until the key is proved, in milliseconds. */
+  /** Until the first packet is answered, in milliseconds; a lost one is sent again a second later by the system. */
+  readonly connectTimeoutMs: number
+  /** From there until the key is proved, in milliseconds. */
   readonly timeoutMs: number
   /** The trusted key that the other side shows, or why it is not one to talk to; asked at each exchange of keys. */
   readonly verify: (blob: Buffer) => AuthorizedKey | string
@@ -63,7 +65,12 @@ export const dial = (request: DialRequest): () => void => {
       socket.destroy()
       request.failed(reason)
     })
-  const timer = setTimeout(() => fail(`it did not answer within ${request.timeoutMs} ms`), request.timeoutMs)
+  const failAfter = (ms: number) => setTimeout(() => fail(`it did not answer within ${ms} ms`), ms)
+  let timer = failAfter(request.connectTimeoutMs)
+  socket.once("connect", () => {
+    clearTimeout(timer)
+    if (!done) timer = failAfter(request.timeoutMs)
+  })
   // These stay for the connection's whole life: ssh2 may report several errors, also late ones.
   socket.on("error", (error) => fail(error.message))
   client.on("error", (error) => {

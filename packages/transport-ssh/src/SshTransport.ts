@@ -227,6 +227,7 @@ const reach = (parts: Parts, links: Links, id: NodeId, done: (reached: boolean) 
     privateKey: parts.key.privateKey,
     ownLine: parts.key.line,
     purpose: "link",
+    connectTimeoutMs: Math.max(250, parts.settings.electionTimeoutMs),
     timeoutMs: Math.max(2000, 2 * parts.settings.electionTimeoutMs),
     verify: (blob) => {
       const key = verifyHost(parts, blob)

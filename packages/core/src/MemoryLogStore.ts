@@ -7,7 +7,7 @@ import { Effect, Layer } from "effect"
 import { StorageFailed } from "./DistKvError.ts"
 import type { Identity } from "./domain/Identity.ts"
 import type { LogEntry } from "./domain/LogEntry.ts"
-import type { LogIndex } from "./domain/Position.ts"
+import { after, type LogId, type LogIndex, logStart } from "./domain/Position.ts"
 import { entryAt, flawOfRecord } from "./domain/RecordCodec.ts"
 import type { HardState, LogWrite, RecoveredLog, TermRun } from "./LogStore.ts"
 import { flawOfWrite, initialHardState, LogStore } from "./LogStore.ts"
@@ -16,22 +16,25 @@ import { flawOfWrite, initialHardState, LogStore } from "./LogStore.ts"
 export class MemoryLog {
   private identity: Identity | null = null
   private hardState: HardState | null = null
-  /** The record of index i is at i - 1. */
-  private readonly records: Array<Uint8Array> = []
+  private base: LogId = logStart
+  /** The record of index i is at i - base - 1. */
+  private records: Array<Uint8Array> = []
 
   get last(): LogIndex {
-    return this.records.length as LogIndex
+    return after(this.base.index, this.records.length)
   }
 
   recoverUnsafe(): RecoveredLog {
     const terms: Array<TermRun> = []
-    for (let index = 1; index <= this.records.length; index++) {
+    const { base } = this
+    for (let index = base.index + 1; index <= this.last; index++) {
       const { term } = this.entryUnsafe(index)
       const latest = terms.at(-1)
-      if (latest !== undefined && term < latest.term) throw damaged(index, `its term ${term} is below the one before`)
+      if (term < (latest ?? base).term) throw damaged(index, `its term ${term} is below the one before`)
       if (latest?.term !== term) terms.push({ term, first: index as LogIndex })
     }
-    return { identity: this.identity, hardState: this.hardState, first: 1 as LogIndex, last: this.last, terms }
+    const { hardState, identity, last } = this
+    return { identity, hardState, base, first: after(base.index), last, terms }
   }
 
   saveIdentity(identity: Identity): void {
@@ -40,19 +43,31 @@ export class MemoryLog {
   }
 
   writeUnsafe(write: LogWrite): void {
-    const flaw = flawOfWrite(write, 1 as LogIndex, this.last)
+    const flaw = flawOfWrite(write, after(this.base.index), this.last)
     if (flaw !== null) throw new StorageFailed({ message: `${flaw}; nothing was written` })
+    if (write.reset !== undefined) {
+      this.base = write.reset
+      this.records = []
+    }
     if (write.hardState !== null) this.hardState = write.hardState
     const first = write.entries[0]
     if (first === undefined) return
-    this.records.length = first.index - 1
+    this.records.length = first.index - 1 - this.base.index
     for (const entry of write.entries) this.records.push(entry.record)
+  }
+
+  compactUnsafe(to: LogIndex): void {
+    if (to > this.last) throw new StorageFailed({ message: `the log ends at ${this.last} and has no entry ${to}` })
+    if (to <= this.base.index) return
+    const { term } = this.entryUnsafe(to)
+    this.records = this.records.slice(to - this.base.index)
+    this.base = { term, index: to }
   }
 
   readUnsafe(from: LogIndex, to: LogIndex, maxBytes: number): ReadonlyArray<LogEntry> {
     const entries: Array<LogEntry> = []
     let bytes = 0
-    for (let index = Math.max(from, 1); index <= Math.min(to, this.records.length); index++) {
+    for (let index = Math.max(from, this.base.index + 1); index <= Math.min(to, this.last); index++) {
       const entry = this.entryUnsafe(index)
       bytes += entry.record.length
       if (entries.length > 0 && bytes > maxBytes) break
@@ -63,11 +78,12 @@ export class MemoryLog {
 
   /** Replaces the record at `index` with other bytes, as a failing disk might. */
   damage(index: LogIndex, change: (record: Uint8Array) => Uint8Array): void {
-    this.records[index - 1] = change(this.records[index - 1]!)
+    const at = index - this.base.index - 1
+    this.records[at] = change(this.records[at]!)
   }
 
   private entryUnsafe(index: number): LogEntry {
-    const record = this.records[index - 1]!
+    const record = this.records[index - this.base.index - 1]!
     const flaw = flawOfRecord(record)
     if (flaw !== null) throw damaged(index, flaw)
     const entry = entryAt(record)
@@ -92,6 +108,7 @@ export const make = (log: MemoryLog): LogStore["Service"] =>
     saveIdentity: (identity) => Effect.sync(() => log.saveIdentity(identity)),
     write: (write) => attempt(() => log.writeUnsafe(write)),
     read: (from, to, maxBytes) => attempt(() => log.readUnsafe(from, to, maxBytes)),
+    compact: (to) => attempt(() => log.compactUnsafe(to)),
     spaceLeft: Effect.succeed(null)
   })
 

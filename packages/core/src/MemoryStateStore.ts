@@ -4,21 +4,26 @@
  * `MemoryState` is the plain data behind it. It survives the service, so that a test can open the same state again.
  */
 import { Effect, Layer } from "effect"
+import { StorageFailed } from "./DistKvError.ts"
 import type { Entry, Key } from "./domain/Entry.ts"
 import { compareKeys, withoutValue } from "./domain/Entry.ts"
-import type { Revision } from "./domain/Position.ts"
+import type { ClusterId } from "./domain/Identity.ts"
+import type { LogId, Revision } from "./domain/Position.ts"
 import { SessionRowMap } from "./domain/SessionRow.ts"
-import type { Checkpoint, HistoryEvent, Scan, StateMeta } from "./StateStore.ts"
-import { StateStore } from "./StateStore.ts"
+import { MemoryReceiver, type ReadSnapshot, snapshotOf } from "./MemorySnapshot.ts"
+import type { Checkpoint, HistoryEvent, Scan, StateMeta, StoredSnapshot } from "./StateStore.ts"
+import { headerOfState, metaOfSnapshot, StateStore } from "./StateStore.ts"
 
 /** Rows, history and position of one store. A checkpoint is one synchronous step; reads may go on between any two. */
 export class MemoryState {
   private meta: StateMeta | null = null
-  private readonly rows = new Map<Key, Entry>()
+  private rows = new Map<Key, Entry>()
   /** The keys of `rows` in order of their UTF-8 bytes. */
   private keys: ReadonlyArray<Key> = []
-  private readonly history: Array<HistoryEvent> = []
-  private readonly sessionRows = new SessionRowMap()
+  private history: Array<HistoryEvent> = []
+  private sessionRows = new SessionRowMap()
+  /** The last entry of the snapshot installed last. */
+  installed: LogId | null = null
 
   recover(): StateMeta | null {
     return this.meta
@@ -66,10 +71,31 @@ export class MemoryState {
     return this.history[this.firstEventAbove(revision - 1)]
   }
 
+  /** A snapshot of what is there now. */
+  snapshot(clusterId: ClusterId | null): StoredSnapshot | null {
+    return this.meta === null
+      ? null
+      : snapshotOf(headerOfState(this.meta, clusterId), this.scan(everything), this.history, this.sessions())
+  }
+
+  /** Makes a snapshot's content this state's, instead of all that was there. */
+  install({ header, rows }: ReadSnapshot): StateMeta {
+    const entries = rows.flatMap((row) => row._tag === "Entry" ? [row.entry] : [])
+    this.rows = new Map(entries.map((entry) => [entry.key, entry]))
+    this.keys = entries.map((entry) => entry.key)
+    this.history = rows.flatMap((row) => row._tag === "Event" ? [row.event] : [])
+    this.sessionRows = new SessionRowMap(rows.flatMap((row) => row._tag === "Session" ? [row.row] : []))
+    this.meta = metaOfSnapshot(header)
+    this.installed = header.last
+    return this.meta
+  }
+
   private firstEventAbove(revision: number): number {
     return partition(this.history, (event) => event.revision <= revision)
   }
 }
+
+const everything: Scan = { from: null, to: null, prefix: null, reverse: false, keysOnly: false }
 
 /** How many leading elements satisfy `before`, which holds for a beginning of `sorted` and for nothing after it. */
 const partition = <A>(sorted: ReadonlyArray<A>, before: (element: A) => boolean): number => {
@@ -118,7 +144,25 @@ export const make = (state: MemoryState): StateStore["Service"] =>
     getUnsafe: (key) => state.get(key),
     scanUnsafe: (scan) => state.scan(scan),
     eventAtUnsafe: (revision) => state.eventAt(revision),
-    sessionsUnsafe: () => state.sessions()
+    sessionsUnsafe: () => state.sessions(),
+    installed: Effect.sync(() => state.installed),
+    snapshot: (clusterId) => Effect.sync(() => state.snapshot(clusterId)),
+    receive: Effect.sync(() => {
+      const receiver = new MemoryReceiver()
+      let prepared: ReadSnapshot | null = null
+      return {
+        append: (bytes) => Effect.sync(() => receiver.append(bytes)),
+        prepare: Effect.map(receiver.read, (snapshot) => {
+          prepared = snapshot
+          return snapshot.header
+        }),
+        install: Effect.suspend(() =>
+          prepared === null
+            ? Effect.fail(new StorageFailed({ message: "there is no prepared snapshot to install" }))
+            : Effect.succeed(state.install(prepared))
+        )
+      }
+    })
   })
 
 /** A state of its own, gone with the Layer. */

@@ -21,9 +21,11 @@ import { prepareLmdbFile } from "./LmdbHeader.ts"
 interface FastReads {
   /** The value in a buffer that LMDB uses again for its next answer, and whose real length is in `length` only. */
   readonly getBinaryFast: (key: Buffer, options?: { readonly transaction: Transaction }) => Buffer | undefined
+  /** The value in bytes of its own. */
+  readonly getBinary: (key: Buffer, options?: { readonly transaction: Transaction }) => Buffer | undefined
 }
 
-export type Rows = Database<Buffer, Buffer> & FastReads
+export type Rows = Omit<Database<Buffer, Buffer>, keyof FastReads> & FastReads
 
 const binary = { encoding: "binary", keyEncoding: "binary" } as const
 
@@ -49,15 +51,21 @@ export class Batch {
     this.steps.push(rows, key, null)
   }
 
+  /** Removes everything. */
+  clear(rows: Rows): void {
+    this.steps.push(rows, null, null)
+  }
+
   /** Hands the changes to LMDB; only within the body of its `batch`. */
   record(): void {
     const { steps } = this
     for (let i = 0; i < steps.length; i += 3) {
       const rows = steps[i] as Rows
-      const key = steps[i + 1] as Buffer
+      const key = steps[i + 1] as Buffer | null
       const value = steps[i + 2] as Buffer | null
       // What these return is settled together with the batch.
-      if (value === null) void rows.remove(key)
+      if (key === null) void rows.clearAsync()
+      else if (value === null) void rows.remove(key)
       else void rows.put(key, value)
     }
   }
@@ -176,7 +184,7 @@ export const openEnvironment = (options: EnvironmentOptions): Effect.Effect<Envi
         const lmdbOptions = {
           path: options.path,
           ...binary,
-          maxDbs: 8,
+          maxDbs: 32,
           mapSize: mapBytes,
           overlappingSync: false,
           eventTurnBatching: false,

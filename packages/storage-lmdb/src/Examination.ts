@@ -1,6 +1,6 @@
 /** What is checked about a directory as a whole before it is believed. Each check throws `StorageFailed`. */
 import type { Identity } from "@distkv/core"
-import { StorageFailed } from "@distkv/core"
+import { logStart, StorageFailed } from "@distkv/core"
 import { howToReplace } from "./Failure.ts"
 import type { LmdbLog } from "./LmdbLog.ts"
 import type { LmdbState } from "./LmdbState.ts"
@@ -49,11 +49,10 @@ const checkUnused = ({ directory, log, mark, state }: Findings): void => {
 }
 
 const checkComplete = ({ directory, log, logMeta }: Findings): void => {
-  const { first, hardState } = log.found
+  const { hardState } = log.found
   if (hardState === null || logMeta.getUnsafe(ownerRow) === null) {
     refuse(`${directory} has an identity, but its log has no term and vote: restore log.mdb. ${howToReplace}`)
   }
-  if (first !== 1) refuse(`the log in ${directory} begins at index ${first} instead of 1. ${howToReplace}`)
 }
 
 /** A state that was never claimed is empty, and made again from the log. */
@@ -89,16 +88,18 @@ const checkMark = ({ directory, log, mark }: Findings, identity: Identity): void
   }
 }
 
-/** The state is made of the log, so it is never ahead of it, and both agree on the entry where it stands. */
+/**
+ * The state is made of the log, so it is never ahead of it, and both agree on the entry where it stands. A snapshot
+ * that was just installed may be ahead: the log then begins anew after it.
+ */
 const checkState = ({ directory, log, state }: Findings): void => {
-  if (state.found === null) return
-  const { applied } = state.found
-  if (applied.index === 0) return
-  const { last } = log.found
-  if (applied.index > last || log.entryUnsafe(applied.index).term !== applied.term) {
-    refuse(
-      `the state in ${directory} has applied index ${applied.index} of term ${applied.term}, which the log (up to index ` +
-        `${last}) does not have: log.mdb and state.mdb are of different times. ${howToReplace}`
-    )
-  }
+  const { base, last } = log.found
+  const { index, term } = state.found?.applied ?? logStart
+  if (log.termUnsafe(index) === term) return
+  const { installed } = state
+  if (index > base.index && installed !== null && installed.index === index && installed.term === term) return
+  refuse(
+    `the state in ${directory} has applied index ${index} of term ${term}, which the log (after index ${base.index}, ` +
+      `up to ${last}) does not have: log.mdb and state.mdb are of different times. ${howToReplace}`
+  )
 }

@@ -42,6 +42,26 @@ export const started = <A>(doing: string, start: () => Promise<A>): Effect.Effec
   })
 
 /**
+ * Runs long work that looks at `isOver` between its steps and ends when that is true; an interruption waits for that,
+ * so that nothing of the work touches what is given back after it.
+ */
+export const stoppable = <A, E>(
+  run: (isOver: () => boolean) => Promise<A>,
+  failure: (cause: unknown) => E
+): Effect.Effect<A, E> =>
+  Effect.callback<A, E>((resume) => {
+    let over = false
+    const done = run(() => over).then(
+      (value) => resume(Effect.succeed(value)),
+      (cause: unknown) => resume(Effect.fail(failure(cause)))
+    )
+    return Effect.promise(() => {
+      over = true
+      return done
+    })
+  })
+
+/**
  * The first failed or stuck commit is the last: what is on disk is unknown until the next start, and a disk that has
  * failed to sync may say yes the next time without having kept anything.
  */

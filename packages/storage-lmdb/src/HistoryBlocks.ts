@@ -128,15 +128,31 @@ const encodeMetadata = (bytes: Buffer, start: number, metadata: PreviousEntry): 
  * where the block is not what was written.
  */
 export const findEventUnsafe = (key: Buffer, block: Buffer, revision: Revision): HistoryEvent | undefined => {
-  if (block.length < blockHeaderBytes) throw damaged(key, "it is too short")
-  if (block.readUInt32LE(0) !== crc32(block.subarray(4), crc32(key))) throw damaged(key, "its checksum is wrong")
-  if (block[4] !== blockVersion) throw damaged(key, `its version ${block[4]} is not known`)
   let at = blockHeaderBytes
-  for (let count = block.readUInt32LE(8); count > 0; count--) {
+  for (let count = countUnsafe(key, block); count > 0; count--) {
     if (getU64(block, at) >= revision) return decodeEvent(block, at)
     at = skipEvent(block, at)
   }
   return undefined
+}
+
+/** All events of a block, in order. As above. */
+export const eventsOfBlockUnsafe = (key: Buffer, block: Buffer): ReadonlyArray<HistoryEvent> => {
+  const events: Array<HistoryEvent> = []
+  let at = blockHeaderBytes
+  for (let count = countUnsafe(key, block); count > 0; count--) {
+    events.push(decodeEvent(block, at))
+    at = skipEvent(block, at)
+  }
+  return events
+}
+
+/** Checks a block, and says how many events it has. */
+const countUnsafe = (key: Buffer, block: Buffer): number => {
+  if (block.length < blockHeaderBytes) throw damaged(key, "it is too short")
+  if (block.readUInt32LE(0) !== crc32(block.subarray(4), crc32(key))) throw damaged(key, "its checksum is wrong")
+  if (block[4] !== blockVersion) throw damaged(key, `its version ${block[4]} is not known`)
+  return block.readUInt32LE(8)
 }
 
 const skipEvent = (block: Buffer, start: number): number => {

@@ -4,8 +4,18 @@
  * Writes go one after another, in the order of their calls. Whatever lowers the last index holds the mark from before
  * its commit until after it, and lowers the mark's floor first: the mark may never promise more than the log has.
  */
-import type { HardState, Identity, Incarnation, LogEntry, LogIndex, LogWrite, RecoveredLog } from "@distkv/core"
-import { flawOfWrite, initialHardState, StorageFailed } from "@distkv/core"
+import type {
+  HardState,
+  Identity,
+  Incarnation,
+  LogEntry,
+  LogId,
+  LogIndex,
+  LogWrite,
+  RecoveredLog,
+  Term
+} from "@distkv/core"
+import { after, flawOfWrite, initialHardState, logStart, StorageFailed } from "@distkv/core"
 import type { Environment } from "./Environment.ts"
 import { Batch } from "./Environment.ts"
 import type { FailStop } from "./Failure.ts"
@@ -14,7 +24,7 @@ import { writeIdentity } from "./IdentityFile.ts"
 import { LogRows } from "./LogRows.ts"
 import type { Mark, MarkFile } from "./MarkFile.ts"
 import type { MetaRows } from "./MetaRows.ts"
-import { hardStateRow } from "./MetaRows.ts"
+import { baseRow, hardStateRow } from "./MetaRows.ts"
 
 export interface LogParts {
   readonly environment: Environment
@@ -30,12 +40,16 @@ export interface LogParts {
   readonly stateBytes: () => Promise<number>
 }
 
+/** Entries that one commit of a compaction drops at most: more would hold up the writes beside it. */
+const compactedAtOnce = 1000
+
 export class LmdbLog {
   private readonly parts: LogParts
   private readonly rows: LogRows
   private readonly writes = new Sequence()
   private readonly marks = new Sequence()
-  private readonly first: LogIndex
+  /** The position before the first entry kept. */
+  private base: LogId
   private identity: Identity | null
   /** As durable; null before the first identity. */
   private hardState: HardState | null
@@ -46,28 +60,31 @@ export class LmdbLog {
   constructor(parts: LogParts) {
     this.parts = parts
     this.rows = new LogRows(parts.environment)
-    const bounds = this.rows.boundsUnsafe()
-    this.first = bounds.first
-    this.last = bounds.last
+    this.base = parts.meta.getUnsafe(baseRow) ?? logStart
+    this.last = this.rows.lastUnsafe(this.base.index)
     this.identity = parts.identity
     this.hardState = parts.meta.getUnsafe(hardStateRow)
   }
 
   /** What was found at the start, before anything was written. */
-  get found(): { readonly hardState: HardState | null; readonly first: LogIndex; readonly last: LogIndex } {
-    return { hardState: this.hardState, first: this.first, last: this.last }
+  get found(): { readonly hardState: HardState | null; readonly base: LogId; readonly last: LogIndex } {
+    return { hardState: this.hardState, base: this.base, last: this.last }
   }
 
-  entryUnsafe(index: LogIndex): LogEntry {
-    return this.rows.entryUnsafe(index)
+  /** The term at an index from the base to the last one; undefined elsewhere. Throws `StorageFailed`. */
+  termUnsafe(index: LogIndex): Term | undefined {
+    if (index === this.base.index) return this.base.term
+    return index < this.base.index || index > this.last ? undefined : this.rows.entryUnsafe(index).term
   }
 
   recover(): Promise<RecoveredLog> {
     return this.writes.run(async () => {
-      const { first, identity, last } = this
+      const { base, identity, last } = this
+      const first = after(base.index)
       return {
         identity,
         hardState: identity === null ? null : this.hardState,
+        base,
         first,
         last,
         terms: this.rows.termsUnsafe(first, last)
@@ -92,20 +109,25 @@ export class LmdbLog {
       if (hardState === null) {
         throw new StorageFailed({ message: "nothing can be written before the identity is saved; nothing was written" })
       }
-      const flaw = flawOfWrite(write, this.first, this.last)
+      const flaw = flawOfWrite(write, after(this.base.index), this.last)
       if (flaw !== null) throw new StorageFailed({ message: `${flaw}; nothing was written` })
-      const last = write.entries.at(-1)?.index ?? this.last
+      const last = write.entries.at(-1)?.index ?? write.reset?.index ?? this.last
       const newState = isSame(write.hardState, hardState) ? null : write.hardState
-      if (newState === null && last >= this.last) await this.commit(write.entries, null, last)
-      else await this.marks.run(() => this.commitMarked(write.entries, hardState, newState, last))
+      if (newState === null && last >= this.last) await this.commit(write, null, last)
+      else await this.marks.run(() => this.commitMarked(write, hardState, newState, last))
     })
+  }
+
+  /** Slice by slice, so that writes are not held up by a long one. */
+  async compact(to: LogIndex): Promise<void> {
+    while (this.base.index < to) await this.writes.run(() => this.compactSlice(to))
   }
 
   readUnsafe(from: LogIndex, to: LogIndex, maxBytes: number): ReadonlyArray<LogEntry> {
     const entries: Array<LogEntry> = []
     const end = Math.min(to, this.last)
     let bytes = 0
-    for (let index = Math.max(from, this.first); index <= end; index++) {
+    for (let index = Math.max(from, this.base.index + 1); index <= end; index++) {
       const entry = this.rows.entryUnsafe(index)
       bytes += entry.record.length
       if (entries.length > 0 && bytes > maxBytes) break
@@ -154,23 +176,44 @@ export class LmdbLog {
   }
 
   private async commitMarked(
-    entries: ReadonlyArray<LogEntry>,
+    write: LogWrite,
     oldState: HardState,
     newState: HardState | null,
     last: LogIndex
   ): Promise<void> {
     const floor = this.parts.mark.mark?.floor ?? 0
     if (last < floor) await this.writeMark(oldState, last)
-    await this.commit(entries, newState, last)
+    await this.commit(write, newState, last)
     if (newState !== null) await this.writeMark(newState, last)
   }
 
-  private async commit(entries: ReadonlyArray<LogEntry>, hardState: HardState | null, last: LogIndex): Promise<void> {
+  private async compactSlice(to: LogIndex): Promise<void> {
+    this.parts.failStop.check()
+    if (to > this.last) {
+      throw new StorageFailed({ message: `the log ends at ${this.last} and has no entry ${to}; nothing was dropped` })
+    }
+    const index = Math.min(to, this.base.index + compactedAtOnce) as LogIndex
+    // A snapshot may have passed it while it waited.
+    if (index <= this.base.index) return
+    const base = { term: this.rows.entryUnsafe(index).term, index }
+    const batch = new Batch()
+    this.rows.remove(batch, this.base.index + 1, index)
+    this.parts.meta.put(batch, baseRow, base)
+    await this.parts.environment.commit(batch)
+    this.base = base
+  }
+
+  private async commit({ entries, reset }: LogWrite, hardState: HardState | null, last: LogIndex): Promise<void> {
     const batch = new Batch()
     if (hardState !== null) this.parts.meta.put(batch, hardStateRow, hardState)
+    if (reset !== undefined) {
+      this.rows.clear(batch)
+      this.parts.meta.put(batch, baseRow, reset)
+    }
     this.rows.put(batch, entries)
-    this.rows.remove(batch, last + 1, this.last)
+    if (reset === undefined) this.rows.remove(batch, last + 1, this.last)
     await this.parts.environment.commit(batch)
+    if (reset !== undefined) this.base = reset
     this.last = last
     if (hardState !== null) this.hardState = hardState
   }

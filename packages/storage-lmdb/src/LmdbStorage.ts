@@ -54,7 +54,7 @@ const openStores = Effect.fnUntraced(
     const stores = yield* attempt(`the directory ${settings.directory} cannot be read`, () => {
       const logMeta = MetaRows.openUnsafe(logEnvironment, "log")
       const stateMeta = MetaRows.openUnsafe(stateEnvironment, "state")
-      const state = new LmdbState(stateEnvironment, stateMeta, failStop)
+      const state = new LmdbState(stateEnvironment, stateMeta, failStop, settings.directory)
       const log = new LmdbLog({
         environment: logEnvironment,
         meta: logMeta,
@@ -74,6 +74,7 @@ const openStores = Effect.fnUntraced(
     if (identity !== null && !stores.state.isOwned) {
       yield* started("the state cannot be written", () => stores.state.claim(identity))
     }
+    yield* started("what was left of snapshots cannot be removed", () => stores.state.removeLeftovers())
     // A mark that cannot be written stops the store: the next write says so.
     yield* started("the mark cannot be written", () => stores.log.raiseMark())
     const raiseMark = Effect.ignore(started("the mark cannot be written", () => stores.log.raiseMark()))
@@ -94,6 +95,7 @@ const logStore = (
     recover: started("the log cannot be read", () => log.recover()),
     saveIdentity: (identity) => started("the identity cannot be saved", () => log.saveIdentity(identity)),
     write: (write) => started("the log cannot be written", () => log.write(write)),
+    compact: (to) => started("the log cannot be compacted", () => log.compact(to)),
     read: (from, to, maxBytes) => attempt("the log cannot be read", () => log.readUnsafe(from, to, maxBytes)),
     spaceLeft: started(
       `the free space of ${directory} cannot be read`,
@@ -108,7 +110,10 @@ const stateStore = (state: LmdbState): StateStore["Service"] =>
     getUnsafe: (key) => state.getUnsafe(key),
     scanUnsafe: (scan) => state.scanUnsafe(scan),
     eventAtUnsafe: (revision) => state.eventAtUnsafe(revision),
-    sessionsUnsafe: () => state.sessionsUnsafe()
+    sessionsUnsafe: () => state.sessionsUnsafe(),
+    installed: Effect.sync(() => state.installed),
+    snapshot: (clusterId) => state.snapshot(clusterId),
+    receive: state.receive
   })
 
 const attempt = <A>(doing: string, run: () => A): Effect.Effect<A, StorageFailed> =>

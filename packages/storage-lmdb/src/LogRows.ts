@@ -27,18 +27,18 @@ export class LogRows {
     this.rows = reading("the log cannot be read", () => environment.rows("log"))
   }
 
-  /** The first and the last index, 1 and 0 for an empty log. Throws `StorageFailed` where one between is missing. */
-  boundsUnsafe(): { readonly first: LogIndex; readonly last: LogIndex } {
+  /** The last index of a log that begins after `base`. Throws `StorageFailed` where an entry between is missing. */
+  lastUnsafe(base: LogIndex): LogIndex {
     const [first, last, count] = reading("the log cannot be read", () => [
       this.endUnsafe(false),
       this.endUnsafe(true),
       this.countUnsafe()
     ])
-    if (first === null || last === null) return { first: 1 as LogIndex, last: 0 as LogIndex }
-    if (last - first + 1 !== count || first < 1) {
-      throw damaged(`it holds ${count} entries from index ${first} to ${last}`)
+    if (first === null || last === null) return base
+    if (last - first + 1 !== count || first !== base + 1) {
+      throw damaged(`it holds ${count} entries from index ${first} to ${last}, and ought to begin after ${base}`)
     }
-    return { first: first as LogIndex, last: last as LogIndex }
+    return last as LogIndex
   }
 
   /** The checked entry at an index that the log holds. Throws `StorageFailed`. */
@@ -78,6 +78,11 @@ export class LogRows {
   /** Removes the entries from `from` to `to`. */
   remove(batch: Batch, from: number, to: number): void {
     for (let index = from; index <= to; index++) batch.remove(this.rows, keyOf(index))
+  }
+
+  /** Removes all entries. */
+  clear(batch: Batch): void {
+    batch.clear(this.rows)
   }
 
   /** The last index up to `last` with this term, which `index` has. */

@@ -2,6 +2,7 @@
 import type { HardState, StateMeta } from "@distkv/core"
 import { Incarnation, LogId, Membership, NodeId, Revision, StorageFailed, Term } from "@distkv/core"
 import { Schema } from "effect"
+import type { Transaction } from "lmdb"
 import type { Batch, Environment, Rows } from "./Environment.ts"
 import { newerFormat, reading } from "./Failure.ts"
 import type { SmallRow } from "./SmallRow.ts"
@@ -37,9 +38,22 @@ export const stateMetaRow: SmallRow<StateMeta> = smallRow(
   })
 )
 
+/** The position before the first entry of a log that was compacted. */
+export const baseRow: SmallRow<LogId> = smallRow("base", LogId)
+
+/** The last entry of the snapshot that was installed last. */
+export const installedRow: SmallRow<LogId> = smallRow("installed", LogId)
+
+/** Which of the two sets of sub-databases holds the state. */
+export const generationRow: SmallRow<0 | 1> = smallRow("generation", Schema.Literals([0, 1]))
+
 export class MetaRows {
-  /** The format of the environments' rows; raised with any change that an older program would misread. */
-  static readonly format = 1
+  /**
+   * The highest format of the environments' rows that this program knows; raised with any change that an older program
+   * would misread. Format 2 is a state in which a snapshot was installed, and which may be that of generation 1.
+   */
+  static readonly format = 2
+  private static readonly firstFormat = 1
 
   private readonly rows: Rows
   private readonly name: string
@@ -57,9 +71,9 @@ export class MetaRows {
     return meta
   }
 
-  /** The row, or null where it was never written. Throws `StorageFailed`. */
-  getUnsafe<A>(row: SmallRow<A>): A | null {
-    const bytes = reading(`the ${this.name} cannot be read`, () => this.rows.getBinary(row.key))
+  /** The row, now or in a view, or null where it was never written. Throws `StorageFailed`. */
+  getUnsafe<A>(row: SmallRow<A>, view?: { readonly transaction: Transaction }): A | null {
+    const bytes = reading(`the ${this.name} cannot be read`, () => this.rows.getBinary(row.key, view))
     return bytes === undefined ? null : row.decodeUnsafe(bytes)
   }
 
@@ -69,8 +83,13 @@ export class MetaRows {
 
   /** Makes the environment that of `owner`. */
   claim(batch: Batch, owner: Owner): void {
-    this.put(batch, formatRow, MetaRows.format)
+    this.put(batch, formatRow, MetaRows.firstFormat)
     this.put(batch, ownerRow, owner)
+  }
+
+  /** From now on only programs that know of installed snapshots may read the environment. */
+  raiseFormat(batch: Batch): void {
+    this.put(batch, formatRow, MetaRows.format)
   }
 
   /** Throws `StorageFailed` where the environment belongs to somebody else. */

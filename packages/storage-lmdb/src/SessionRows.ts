@@ -8,7 +8,7 @@
  * | end - 4 | 4 | CRC-32 of everything before, little-endian |
  */
 import type { SessionRow } from "@distkv/core"
-import { sessionKey, StorageFailed } from "@distkv/core"
+import { sessionKey, sessionKeyBytes, StorageFailed } from "@distkv/core"
 import { crc32 } from "node:zlib"
 import type { Batch, Rows } from "./Environment.ts"
 import { howToReplace } from "./Failure.ts"
@@ -17,12 +17,16 @@ const checksumBytes = 4
 
 /** Adds the change of a row to a batch. */
 export const changeSessionRow = (batch: Batch, rows: Rows, { block, bytes, session }: SessionRow): void => {
-  const key = Buffer.from(sessionKey(session, block))
-  if (bytes === null) return batch.remove(rows, key)
+  if (bytes === null) batch.remove(rows, Buffer.from(sessionKey(session, block)))
+  else putSessionRow(batch, rows, bytes)
+}
+
+/** Adds a row to a batch. */
+export const putSessionRow = (batch: Batch, rows: Rows, bytes: Uint8Array): void => {
   const row = Buffer.allocUnsafe(bytes.length + checksumBytes)
   row.set(bytes)
   row.writeUInt32LE(crc32(bytes), bytes.length)
-  batch.put(rows, key, row)
+  batch.put(rows, Buffer.from(bytes.subarray(0, sessionKeyBytes)), row)
 }
 
 /** The row as the core gave it, in memory of its own. Throws `StorageFailed` where it is not what was written. */

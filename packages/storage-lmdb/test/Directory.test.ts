@@ -168,7 +168,7 @@ describe("a newer format", () => {
       Effect.gen(function*() {
         const directory = yield* usedDirectory()
         yield* changeRow(join(directory, file), "meta", formatRow.key, () => formatRow.encode(MetaRows.format + 1))
-        yield* expectRefusal({ directory }, /has format 2, .* start the newer program/)
+        yield* expectRefusal({ directory }, /has format 3, .* start the newer program/)
       }))
   }
 

@@ -42,6 +42,11 @@ export const swapped = (value: number): number =>
 export class SessionRowMap {
   private readonly rows = new Map<string, Uint8Array>()
 
+  /** Begins with these whole rows, kept as copies. */
+  constructor(rows: Iterable<Uint8Array> = []) {
+    for (const row of rows) this.rows.set(textOf(row.subarray(0, sessionKeyBytes)), copyOf(row, 0, row.length))
+  }
+
   /** Rows are kept as copies. */
   change(rows: ReadonlyArray<SessionRow>): void {
     for (const { block, bytes, session } of rows) {

@@ -24,7 +24,7 @@
  * - in section 2 (history, in order of revision and position): revision u64, position u32, history bytes u64, flags u8
  *   (1 an entry, 2 with a lease, 4 a previous one, 8 with a lease), key length u16, [metadata of the entry], [of the
  *   previous one], key, [value];
- * - in section 3 (sessions, in order of their bytes): bytes that belong to whoever keeps sessions.
+ * - in section 3 (sessions, in order of their bytes): the row, as `SessionRow.ts` says.
  *
  * Metadata: create revision, mod revision, version, and (where flagged) lease id, as u64 each. The trailer's body:
  * bytes before the trailer u64, rows u64, CRC-32 of all bytes before the trailer u32.

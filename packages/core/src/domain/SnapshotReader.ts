@@ -10,6 +10,7 @@ import { allocate, getU32, viewOf } from "./Bytes.ts"
 import { compareKeys, type Entry, isKey, type Key } from "./Entry.ts"
 import type { HistoryEvent, PreviousEntry } from "./HistoryEvent.ts"
 import type { Revision } from "./Position.ts"
+import { sessionKeyBytes } from "./SessionRow.ts"
 import {
   chunkHeaderBytes,
   chunkKind,
@@ -194,6 +195,7 @@ export class SnapshotReader {
         return this.takeEvent(reader)
       case chunkKind.sessions: {
         const bytes = reader.copy(reader.left)
+        if (bytes.length < sessionKeyBytes) flaw("a session's row that is too short")
         if (this.lastSession !== null && compareBytes(this.lastSession, bytes) >= 0) {
           flaw("its sessions are out of order")
         }

@@ -12,9 +12,9 @@ import type { NodeId } from "../domain/Identity.ts"
 import type { Identity } from "../domain/Identity.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
-import type { LogIndex, Term } from "../domain/Position.ts"
+import { after, type LogId, type LogIndex, logStart, type Term } from "../domain/Position.ts"
 import { readRecord } from "../domain/RecordCodec.ts"
-import { type HardState, LogStore, type LogWrite, type RecoveredLog, type TermRun } from "../LogStore.ts"
+import { flawOfWrite, type HardState, LogStore, type LogWrite, type RecoveredLog, type TermRun } from "../LogStore.ts"
 import type { StateStore } from "../StateStore.ts"
 import { SimDevice } from "./SimDevice.ts"
 import type { SimHost } from "./SimHost.ts"
@@ -39,7 +39,9 @@ export class SimDisk {
   hardState: HardState | null = null
   /** Bytes left before the reserve is reached; null is unlimited. */
   spaceLeft: number | null = null
-  /** The durable log; entry i is at place i - 1. */
+  /** The position before the first entry kept: everything up to there is in the checkpointed state. */
+  base: LogId = logStart
+  /** The durable log; entry i is at place i - base - 1. */
   private entries: Array<LogEntry> = []
   private readonly world: SimWorld
   private readonly observer: DiskObserver | null
@@ -56,7 +58,7 @@ export class SimDisk {
 
   /** The last durable index; 0 when the log is empty. */
   get last(): LogIndex {
-    return this.entries.length as LogIndex
+    return after(this.base.index, this.entries.length)
   }
 
   get term(): Term {
@@ -68,14 +70,14 @@ export class SimDisk {
   }
 
   termAt(index: LogIndex): Term | undefined {
-    return this.entries[index - 1]?.term
+    return index === this.base.index ? this.base.term : this.entryAt(index)?.term
   }
 
   entryAt(index: LogIndex): LogEntry | undefined {
-    return this.entries[index - 1]
+    return this.entries[index - this.base.index - 1]
   }
 
-  /** The membership of the last config entry in the durable log; null when there is none. */
+  /** The membership of the last config entry in the durable log, else of the state; null when there is none. */
   get membership(): Membership | null {
     for (let i = this.entries.length - 1; i >= 0; i--) {
       const entry = this.entries[i]!
@@ -83,7 +85,7 @@ export class SimDisk {
       const command = decodeCommand(entry.record)
       if (command._tag === "Configure") return command.membership
     }
-    return null
+    return this.state.meta?.membership ?? null
   }
 
   /** Gives a process of `host` its two stores. */
@@ -104,6 +106,7 @@ export class SimDisk {
   wipe(): void {
     this.identity = null
     this.hardState = null
+    this.base = logStart
     this.entries = []
     this.state.wipe()
   }
@@ -112,12 +115,13 @@ export class SimDisk {
   prepare(identity: Identity, hardState: HardState, entries: ReadonlyArray<LogEntry>): void {
     this.identity = identity
     this.hardState = hardState
+    this.base = logStart
     this.entries = entries.map(copyEntry)
   }
 
   /** Flips one bit in the durable record of this index. */
   flipBit(index: LogIndex, bit: number): void {
-    const entry = this.entries[index - 1]
+    const entry = this.entryAt(index)
     if (entry === undefined) return
     const at = (bit >> 3) % entry.record.length
     entry.record[at] = (entry.record[at] ?? 0) ^ (1 << (bit & 7))
@@ -132,24 +136,52 @@ export class SimDisk {
           this.identity = identity
         }),
       write: (write) => {
-        const copy: LogWrite = { hardState: write.hardState, entries: write.entries.map(copyEntry) }
+        const copy: LogWrite = { ...write, entries: write.entries.map(copyEntry) }
         return this.logDevice.write(`log ${copy.entries.length}`, () => this.apply(copy))
       },
+      compact: (to) => this.logDevice.write(`compact ${to}`, () => this.compact(to)),
       read: (from, to, maxBytes) => this.logDevice.read(() => this.readEntries(from, to, maxBytes)),
       spaceLeft: Effect.sync(() => this.spaceLeft)
     })
   }
 
-  private apply(write: LogWrite): void {
-    write.entries.forEach((entry, i) => {
-      const follows = i === 0
-        ? Math.max(1, Math.min(entry.index, this.entries.length + 1))
-        : write.entries[i - 1]!.index + 1
-      if (entry.index === follows) return
-      const message = `${this.node} writes index ${entry.index} where ${follows} would follow: a hole`
-      this.observer?.broken("R12", message)
+  private compact(to: LogIndex): void {
+    const term = this.termAt(to)
+    const stands = this.state.meta?.applied.index ?? 0
+    if (to <= this.base.index) return
+    if (term === undefined || to > stands) {
+      const message =
+        `${this.node} drops its log up to ${to}, which ends at ${this.last}; its state stands at ${stands}`
+      this.observer?.broken("I9", message)
       throw new StorageFailed({ message })
-    })
+    }
+    this.entries.splice(0, to - this.base.index)
+    this.base = { term, index: to }
+    this.world.timeline.mix(to)
+  }
+
+  private reset(base: LogId): void {
+    const { applied } = this.state.meta ?? { applied: logStart }
+    if (applied.index !== base.index || applied.term !== base.term) {
+      const message =
+        `${this.node} begins its log anew after ${base.term}.${base.index}, where its state does not stand`
+      this.observer?.broken("I9", message)
+      throw new StorageFailed({ message })
+    }
+    const removed = this.entries
+    this.entries = []
+    const from = after(this.base.index)
+    this.base = base
+    this.observer?.written(this.node, from, removed)
+  }
+
+  private apply(write: LogWrite): void {
+    const flaw = flawOfWrite(write, after(this.base.index), this.last)
+    if (flaw !== null) {
+      this.observer?.broken("R12", `${this.node}: ${flaw}: a hole`)
+      throw new StorageFailed({ message: flaw })
+    }
+    if (write.reset !== undefined) this.reset(write.reset)
     const before = this.hardState
     if (write.hardState !== null) {
       this.hardState = write.hardState
@@ -158,7 +190,7 @@ export class SimDisk {
     const first = write.entries[0]
     let removed: ReadonlyArray<LogEntry> = []
     if (first !== undefined) {
-      removed = this.entries.splice(first.index - 1)
+      removed = this.entries.splice(first.index - this.base.index - 1)
       for (const entry of write.entries) {
         this.entries.push(entry)
         this.world.timeline.mix(entry.term * 0x10_0000 + entry.index)
@@ -177,7 +209,8 @@ export class SimDisk {
     return {
       identity: this.identity,
       hardState: this.hardState,
-      first: 1 as LogIndex,
+      base: this.base,
+      first: after(this.base.index),
       last: this.last,
       terms
     }
@@ -186,8 +219,8 @@ export class SimDisk {
   private readEntries(from: LogIndex, to: LogIndex, maxBytes: number): ReadonlyArray<LogEntry> {
     const result: Array<LogEntry> = []
     let bytes = 0
-    for (let index = from; index <= Math.min(to, this.last); index++) {
-      const entry = this.entries[index - 1]
+    for (let index = Math.max(from, this.base.index + 1); index <= Math.min(to, this.last); index++) {
+      const entry = this.entryAt(index as LogIndex)
       if (entry === undefined) throw new StorageFailed({ message: `${this.node}: there is no entry ${index}` })
       bytes += entry.record.length
       if (result.length > 0 && bytes > maxBytes) break

@@ -1,16 +1,31 @@
 /** The checkpointed state on a simulated disk: rows, history and the meta record, each checkpoint one atomic step. */
 import { Effect } from "effect"
+import { StorageFailed } from "../DistKvError.ts"
 import { compareKeys, type Entry, type Key, withoutValue } from "../domain/Entry.ts"
-import type { NodeId } from "../domain/Identity.ts"
-import type { LogIndex, Term } from "../domain/Position.ts"
+import type { ClusterId, NodeId } from "../domain/Identity.ts"
+import type { LogId, LogIndex, Term } from "../domain/Position.ts"
 import { SessionRowMap } from "../domain/SessionRow.ts"
-import { type Checkpoint, type HistoryEvent, type Scan, type StateMeta, StateStore } from "../StateStore.ts"
+import { MemoryReceiver, type ReadSnapshot, snapshotOf } from "../MemorySnapshot.ts"
+import {
+  type Checkpoint,
+  headerOfState,
+  type HistoryEvent,
+  type IncomingSnapshot,
+  metaOfSnapshot,
+  type Scan,
+  SnapshotUnwritten,
+  type StateMeta,
+  StateStore,
+  type StoredSnapshot
+} from "../StateStore.ts"
 import type { SimDevice } from "./SimDevice.ts"
 import type { DiskObserver } from "./SimDisk.ts"
 import type { SimWorld } from "./SimWorld.ts"
 
 export class SimState {
   meta: StateMeta | null = null
+  /** The last entry of the snapshot installed last. */
+  installed: LogId | null = null
   private rows = new Map<Key, Entry>()
   private history: Array<HistoryEvent> = []
   private sessions = new SessionRowMap()
@@ -38,6 +53,7 @@ export class SimState {
 
   wipe(): void {
     this.meta = null
+    this.installed = null
     this.rows = new Map()
     this.history = []
     this.sessions = new SessionRowMap()
@@ -60,8 +76,65 @@ export class SimState {
       getUnsafe: (key) => this.rows.get(key),
       scanUnsafe: (scan) => this.scan(scan),
       eventAtUnsafe: (revision) => this.history.find((event) => event.revision >= revision),
-      sessionsUnsafe: () => this.sessions.all()
+      sessionsUnsafe: () => this.sessions.all(),
+      installed: this.device.read(() => this.installed),
+      snapshot: (clusterId) => this.device.read(() => this.snapshot(clusterId)),
+      receive: Effect.sync(() => this.receive())
     })
+  }
+
+  private snapshot(clusterId: ClusterId | null): StoredSnapshot | null {
+    if (this.meta === null) return null
+    const stored = snapshotOf(
+      headerOfState(this.meta, clusterId),
+      this.scan(everything),
+      this.history,
+      this.sessions.all()
+    )
+    this.world.timeline.mix(stored.id.checksum)
+    const read = (offset: number, length: number) =>
+      Effect.flatMap(Effect.orDie(this.device.read(() => null)), () => stored.read(offset, length))
+    return { ...stored, read }
+  }
+
+  /** What is received takes the time of writes, and is no part of the state until it is installed in one step. */
+  private receive(): IncomingSnapshot {
+    const receiver = new MemoryReceiver()
+    let prepared: ReadSnapshot | null = null
+    return {
+      append: (bytes) => {
+        receiver.append(bytes)
+        return Effect.suspend(() => this.device.write(`snapshot ${bytes.length}`, () => {})).pipe(
+          Effect.mapError(({ message }) => new SnapshotUnwritten({ message }))
+        )
+      },
+      prepare: Effect.gen({ self: this }, function*() {
+        const snapshot = yield* receiver.read
+        for (let i = 0; i < preparingWrites; i++) yield* this.device.write(`prepare ${i}`, () => {})
+        prepared = snapshot
+        return snapshot.header
+      }),
+      install: Effect.suspend(() => {
+        const snapshot = prepared
+        if (snapshot === null) return Effect.fail(new StorageFailed({ message: "there is no prepared snapshot" }))
+        return Effect.as(
+          this.device.write(`install ${snapshot.rows.length}`, () => this.replace(snapshot)),
+          metaOfSnapshot(snapshot.header)
+        )
+      })
+    }
+  }
+
+  private replace({ header, rows }: ReadSnapshot): void {
+    const meta = metaOfSnapshot(header)
+    this.checkMonotonic(meta)
+    this.meta = meta
+    this.installed = header.last
+    this.rows = new Map(rows.flatMap((row) => row._tag === "Entry" ? [[row.entry.key, row.entry]] : []))
+    this.history = rows.flatMap((row) => row._tag === "Event" ? [row.event] : [])
+    this.sessions = new SessionRowMap(rows.flatMap((row) => row._tag === "Session" ? [row.row] : []))
+    this.sorted = null
+    this.world.timeline.mix(header.last.index)
   }
 
   private apply(checkpoint: Checkpoint): void {
@@ -113,5 +186,10 @@ export class SimState {
     }
   }
 }
+
+/** Commits that make a received snapshot readable, before the one that installs it. */
+const preparingWrites = 3
+
+const everything: Scan = { from: null, to: null, prefix: null, reverse: false, keysOnly: false }
 
 const copyOf = (entry: Entry): Entry => ({ ...entry, value: Uint8Array.from(entry.value) })

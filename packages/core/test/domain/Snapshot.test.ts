@@ -83,7 +83,7 @@ const events = (entries: ReadonlyArray<Entry>): ReadonlyArray<SnapshotRow> =>
   })
 
 const sessions = (count: number): ReadonlyArray<SnapshotRow> =>
-  Array.from({ length: count }, (_, i) => ({ _tag: "Session", row: Uint8Array.of(i, 1, 2) }))
+  Array.from({ length: count }, (_, i) => ({ _tag: "Session", row: new Uint8Array(20).fill(i) }))
 
 const manyEntries = Arbitrary.array(Arbitrary.schema(Entry), { maxLength: 12 })
 const manyKeys = Arbitrary.array(key, { minLength: 0, maxLength: 12 })

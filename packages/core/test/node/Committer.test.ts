@@ -46,6 +46,7 @@ const make = Effect.gen(function*() {
     recover: Effect.die("not asked for"),
     saveIdentity: () => Effect.die("not asked for"),
     write: () => Effect.callback((resume) => void finish.push(() => resume(Effect.void))),
+    compact: () => Effect.die("not asked for"),
     read: () => Effect.succeed([]),
     spaceLeft: Effect.succeed(null)
   })

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, type Effect as AnyEffect, Exit } from "effect"
 import type { NodeId } from "../../src/domain/Identity.ts"
 import { type LogStoreHarness, logStoreLaws } from "../../src/testing/laws/LogStoreLaws.ts"
+import { meta } from "../../src/testing/laws/StateSamples.ts"
 import { type StateStoreHarness, stateStoreLaws } from "../../src/testing/laws/StateStoreLaws.ts"
 import { SimDisk } from "../../src/testing/SimDisk.ts"
 import { SimWorld } from "../../src/testing/SimWorld.ts"
@@ -21,7 +22,8 @@ describe("the simulated log", () => {
       const disk = new SimDisk(world, "n1" as NodeId)
       const harness: LogStoreHarness = {
         open: Effect.sync(() => disk.attach(world.host("n1")).log),
-        damage: (index) => Effect.sync(() => disk.flipBit(index, 400))
+        damage: (index) => Effect.sync(() => disk.flipBit(index, 400)),
+        cover: (applied) => Effect.sync(() => (disk.state.meta = meta(0, { applied })))
       }
       assert.isNull(flawOf(world, check(harness)))
     })

@@ -1,4 +1,13 @@
-import type { Key, LogIndex, LogStore } from "@distkv/core"
+import {
+  emptyMembership,
+  type Key,
+  type LogIndex,
+  logStart,
+  type LogStore,
+  type Revision,
+  type StateMeta,
+  type StateStore
+} from "@distkv/core"
 import { logStoreLaws, stateStoreLaws } from "@distkv/core/testing"
 import { describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -6,13 +15,30 @@ import { join } from "node:path"
 import { flipRow, indexKey } from "../damage.ts"
 import { noOps, openDirectory, someIdentity, temporaryDirectory } from "../directories.ts"
 
+const emptyState: StateMeta = {
+  applied: logStart,
+  revision: 0 as Revision,
+  compactRevision: 0 as Revision,
+  historyBytes: 0,
+  historyCutBytes: 0,
+  keys: 0,
+  membership: emptyMembership
+}
+
 describe("the log on LMDB", () => {
   for (const { check, name } of logStoreLaws) {
     it.live(name, () =>
       Effect.gen(function*() {
         const directory = yield* temporaryDirectory
+        let stands: StateStore["Service"] | null = null
         yield* check({
-          open: Effect.map(openDirectory({ directory }), ({ log }) => log),
+          open: Effect.map(openDirectory({ directory }), ({ log, state }) => {
+            stands = state
+            return log
+          }),
+          cover: (applied) =>
+            stands?.checkpoint({ meta: { ...emptyState, applied }, rows: new Map(), history: [], sessions: [] }) ??
+              Effect.void,
           damage: (index: LogIndex) => flipRow(join(directory, "log.mdb"), "log", indexKey(index))
         })
       }))

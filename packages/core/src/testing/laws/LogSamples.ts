@@ -4,7 +4,7 @@ import type { Command } from "../../domain/Command.ts"
 import type { Key } from "../../domain/Entry.ts"
 import type { Identity, Incarnation, NodeId } from "../../domain/Identity.ts"
 import type { LogEntry } from "../../domain/LogEntry.ts"
-import type { LogIndex, Term } from "../../domain/Position.ts"
+import { type LogId, type LogIndex, logStart, type Term } from "../../domain/Position.ts"
 import { entryOf } from "../../domain/RecordCodec.ts"
 import type { HardState, LogStore, TermRun } from "../../LogStore.ts"
 import type { StoreHarness, StoreLaw } from "./StoreLaw.ts"
@@ -59,10 +59,17 @@ export const founded = <A, E>(harness: LogStoreHarness, body: (store: Store) => 
 export const write = (store: Store, written: ReadonlyArray<LogEntry>, hardState: HardState | null = null) =>
   store.write({ hardState, entries: written })
 
-export const expectLog = Effect.fnUntraced(function*(what: string, store: Store, expected: ReadonlyArray<LogEntry>) {
+/** A log with these entries and no others, which begins after `base`. */
+export const expectLog = Effect.fnUntraced(function*(
+  what: string,
+  store: Store,
+  expected: ReadonlyArray<LogEntry>,
+  base: LogId = logStart
+) {
   const recovered = yield* store.recover
-  yield* expectEqual(`${what}: first index`, recovered.first, 1)
-  yield* expectEqual(`${what}: last index`, recovered.last, expected.length)
+  yield* expectEqual(`${what}: base`, recovered.base, base)
+  yield* expectEqual(`${what}: first index`, recovered.first, base.index + 1)
+  yield* expectEqual(`${what}: last index`, recovered.last, base.index + expected.length)
   yield* expectEqual(`${what}: entries`, yield* store.read(at(1), at(unlimited), unlimited), expected)
   yield* expectEqual(`${what}: terms`, recovered.terms, termsOf(expected))
 })

@@ -3,6 +3,8 @@ import { Effect, Fiber } from "effect"
 import type { Command } from "../../domain/Command.ts"
 import type { ClusterId } from "../../domain/Identity.ts"
 import type { LogEntry } from "../../domain/LogEntry.ts"
+import { logStart } from "../../domain/Position.ts"
+import { logCompactionLaws } from "./LogCompactionLaws.ts"
 import {
   at,
   entries,
@@ -28,7 +30,7 @@ const identityLaws: ReadonlyArray<LogStoreLaw> = [
     (harness) =>
       opened(harness, (store) =>
         Effect.gen(function*() {
-          const expected = { identity: null, hardState: null, first: 1, last: 0, terms: [] }
+          const expected = { identity: null, hardState: null, base: logStart, first: 1, last: 0, terms: [] }
           yield* expectEqual("recovered", yield* store.recover, expected)
           yield* expectEqual("entries", yield* store.read(at(1), at(10), unlimited), [])
         }))
@@ -43,6 +45,7 @@ const identityLaws: ReadonlyArray<LogStoreLaw> = [
         yield* expectEqual("recovered", recovered, {
           identity,
           hardState: hard(0, null),
+          base: logStart,
           first: 1,
           last: 0,
           terms: []
@@ -255,4 +258,9 @@ const readingLaws: ReadonlyArray<LogStoreLaw> = [
 ]
 
 /** Every law of the port. */
-export const logStoreLaws: ReadonlyArray<LogStoreLaw> = [...identityLaws, ...writingLaws, ...readingLaws]
+export const logStoreLaws: ReadonlyArray<LogStoreLaw> = [
+  ...identityLaws,
+  ...writingLaws,
+  ...readingLaws,
+  ...logCompactionLaws
+]

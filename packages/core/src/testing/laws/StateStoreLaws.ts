@@ -20,6 +20,7 @@ import {
 } from "./StateSamples.ts"
 import type { StateStoreLaw, Store } from "./StateSamples.ts"
 import { stateScanLaws } from "./StateScanLaws.ts"
+import { stateSnapshotLaws } from "./StateSnapshotLaws.ts"
 import { expectEqual, reading } from "./StoreLaw.ts"
 
 export type { StateStoreHarness, StateStoreLaw } from "./StateSamples.ts"
@@ -174,5 +175,6 @@ export const stateStoreLaws: ReadonlyArray<StateStoreLaw> = [
   ...checkpointLaws,
   ...sessionLaws,
   ...stateScanLaws,
-  ...stateHistoryLaws
+  ...stateHistoryLaws,
+  ...stateSnapshotLaws
 ]

@@ -4,6 +4,7 @@ import { Effect, Schema } from "effect"
 import { crc32 } from "node:zlib"
 import type { StartError } from "../../DistKvError.ts"
 import { StorageFailed } from "../../DistKvError.ts"
+import type { LogId } from "../../domain/Position.ts"
 
 /**
  * How the laws get at an implementation. `open` opens the store with everything that it held when it was last closed;
@@ -13,6 +14,11 @@ export interface StoreHarness<Store, Place> {
   readonly open: Effect.Effect<Store, StartError, Scope.Scope>
   /** Flips bits of what is stored at `place`, while the store is closed; null where that cannot be done. */
   readonly damage: ((place: Place) => Effect.Effect<void, unknown>) | null
+  /**
+   * Of a log that lies beside a state: makes the state stand at this entry, while the log is open. Only what the state
+   * holds is ever dropped from a log.
+   */
+  readonly cover?: (last: LogId) => Effect.Effect<void, unknown>
 }
 
 /** One law. `check` wants a store that was never used, and fails when the law does not hold. */

@@ -40,7 +40,7 @@ export class Leader {
   private uncommittedBytes = 0
   private cutIndex = 0 as LogIndex
   private lastBeatAt: number
-  /** With the disk reserve reached: when leadership may be offered again. */
+  /** With the disk reserve reached, or the disk stuck: when leadership may be offered again. */
   private handAgainAt = 0
   /** After a pause the quorum gets until then to be heard of again. */
   private graceUntil = 0
@@ -88,6 +88,7 @@ export class Leader {
           : this.replication.entriesRead(message.to, message.entries)
       case "SweepDue":
         sweep(node)
+        if (this.handover.sweep()) this.takeParked()
         return this.reads.prune((read) => read.settled)
       case "ApplyMore":
         return node.applyMore()
@@ -117,7 +118,7 @@ export class Leader {
       return node.endTurn()
     }
     this.advanceCommit()
-    this.changes.advance(this.isSettled)
+    this.changes.advance(this.mayChange)
     if (this.reads.wantsRound && this.isSettled) this.reads.begin(this.replication.beginRound(), node.commit)
     this.replication.flush()
     this.confirmReads()
@@ -148,6 +149,11 @@ export class Leader {
   /** Whether an entry of this term is committed. */
   private get isSettled(): boolean {
     return this.node.commit >= this.firstIndex
+  }
+
+  /** Whether a change of the membership may begin: none is put between a transfer's target and its candidacy. */
+  private get mayChange(): boolean {
+    return this.isSettled && !this.handover.isUnderWay
   }
 
   private receive(envelope: Envelope): void {
@@ -253,7 +259,8 @@ export class Leader {
     if (request === null) return
     switch (request.command._tag) {
       case "Transfer":
-        return this.handover.order(request, request.command.to)
+        if (this.handover.order(request, request.command.to)) this.takeParked()
+        return
       case "Join":
       case "AddMember":
         return this.changes.ask(request, request.command)
@@ -309,9 +316,11 @@ export class Leader {
     if (this.hasLostQuorum() || this.diskIsStuck()) return node.become("Follower")
     this.replication.retry()
     this.replication.beginRound()
-    this.changes.tick(this.isSettled)
+    this.changes.tick(this.mayChange)
     if (this.handover.tick()) this.takeParked()
-    if (node.diskFull && node.now >= this.handAgainAt) {
+    // Its followers replicate, commit and elect without this node's disk.
+    const isUnwell = node.diskFull || node.diskIsStuckFor(electionTimeout / 2)
+    if (isUnwell && node.now >= this.handAgainAt) {
       // Proposals are held while it lasts, so a target that does not take over is not asked again at once.
       this.handAgainAt = node.now + 10 * electionTimeout
       this.handover.handTo((id) => this.changes.reports.get(id)?.full === false)

@@ -119,9 +119,12 @@ export class PendingWrites {
     return write
   }
 
-  /** The leader applied it at `index`: the caller is answered when this node, at `applied`, has done so too. */
+  /**
+   * The leader applied it at `index`: a caller on this node is answered when this node, at `applied`, has done so too;
+   * one on another node waits for that one, whatever becomes of this.
+   */
   answer(write: PendingWrite, index: LogIndex, outcome: Outcome, applied: LogIndex): void {
-    if (index <= applied) return this.settle(write, { _tag: "Applied", index, outcome })
+    if (write.origin !== null || index <= applied) return this.settle(write, { _tag: "Applied", index, outcome })
     write.phase = "Answered"
     write.index = index
     write.outcome = outcome

@@ -40,6 +40,8 @@ export interface StateMeta {
   readonly keys: number
   /** The last committed membership. */
   readonly membership: Membership
+  /** What replicas compare, see `state/StateDigest.ts`; absent before its chain begins. */
+  readonly digest?: number
 }
 
 /** What changed since the last checkpoint. */

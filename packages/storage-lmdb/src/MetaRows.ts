@@ -34,7 +34,8 @@ export const stateMetaRow: SmallRow<StateMeta> = smallRow(
     historyBytes: count,
     historyCutBytes: count,
     keys: count,
-    membership: Membership
+    membership: Membership,
+    digest: Schema.optionalKey(count)
   })
 )
 

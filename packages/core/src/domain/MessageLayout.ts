@@ -22,7 +22,8 @@ export const messageKind: Readonly<Record<PeerMessage["_tag"], number>> = {
   ReadIndexRequest: 9,
   ReadIndexReply: 10,
   AdminRequest: 11,
-  AdminReply: 12
+  AdminReply: 12,
+  StateDigest: 16
 }
 
 /** Bytes of an append without entries. */
@@ -36,6 +37,7 @@ export const voteTransfer = 2
 export const voteGranted = 2
 export const appendMatched = 1
 export const readConfirmed = 1
+export const digestOfMajority = 1
 
 type Applied = Extract<ForwardResult, { readonly _tag: "Applied" }>["outcome"]["_tag"]
 

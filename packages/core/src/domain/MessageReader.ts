@@ -8,6 +8,7 @@ import {
   appendEntryOverheadBytes,
   appendMatched,
   appendOverheadBytes,
+  digestOfMajority,
   linkReportText,
   maxMessageBytes,
   messageKind,
@@ -119,6 +120,13 @@ const readPlain = (reader: ByteReader, kind: number): PeerMessage => {
       const result = reader.u8()
       const flags = reader.u8()
       return { _tag: "ForwardReply", id: reader.u64(), result: readResult(reader, result, flags) }
+    }
+    case messageKind.StateDigest: {
+      const flags = reader.flags(digestOfMajority)
+      reader.flags(0)
+      const term = reader.u64() as Term
+      const index = reader.u64() as LogIndex
+      return { _tag: "StateDigest", term, index, digest: reader.u64(), majority: (flags & digestOfMajority) !== 0 }
     }
     case messageKind.ReadIndexReply: {
       const flags = reader.flags(readConfirmed)

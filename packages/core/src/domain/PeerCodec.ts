@@ -18,6 +18,7 @@
  * | ReadIndexReply | flags u8 (1 confirmed), u8 0, id u64, [index u64] |
  * | AdminRequest | u16 0, id u64, hops u64, remaining u64, JSON of the command |
  * | AdminReply | u16 0, id u64, JSON of the result |
+ * | StateDigest | flags u8 (1 majority), u8 0, term u64, index u64, digest u64 |
  *
  * An entry of an append is the length of its record as u32, and the record.
  *
@@ -30,6 +31,7 @@ import {
   appendEntryOverheadBytes,
   appendMatched,
   appendOverheadBytes,
+  digestOfMajority,
   linkReportText,
   messageKind,
   messageVersion,
@@ -140,6 +142,11 @@ const encodeBody = (message: PeerMessage): Uint8Array => {
     case "ReadIndexRequest": {
       const bytes = start(28, 0, message.id)
       putU64(bytes, putU64(bytes, 12, message.term), message.remainingMs)
+      return bytes
+    }
+    case "StateDigest": {
+      const bytes = start(28, message.majority ? digestOfMajority : 0, message.term)
+      putU64(bytes, putU64(bytes, 12, message.index), message.digest)
       return bytes
     }
     case "ReadIndexReply": {

@@ -85,6 +85,11 @@ const fields = {
     withholdsMs: Schema.optionalKey(count)
   },
   /**
+   * A digest of the state after the entry at `index` (`state/StateDigest.ts`). A leader tells its own and each follower
+   * answers with its own; `majority` says that most voters have this one, so that who has another has diverged.
+   */
+  StateDigest: { term: Term, index: LogIndex, digest: count, majority: Schema.Boolean },
+  /**
    * Passes a client's write to the leader of `leaderTerm`. `run` is drawn at random by each start of the sender, and
    * `id` rises with every request of a run: the leader executes each at most once. `record` is an unstamped log record.
    */

@@ -14,6 +14,9 @@ const maxKind = Math.max(...Object.values(commandKind))
 
 const checksum = (record: Uint8Array): number => crc32(viewOf(record, 4, record.length))
 
+/** The checksum that a stamped record carries. */
+export const checksumOf = (record: Uint8Array): number => getU32(record, 0)
+
 /**
  * Gives an unstamped record its place: writes term, index and checksum into these very bytes. From then on they are
  * immutable. Stamping the same record again is right only when no one else has seen it yet.

@@ -106,6 +106,7 @@ export class Candidate {
       case "AppendReply":
       case "TimeoutNow":
       case "LinkReport":
+      case "StateDigest":
         return
     }
   }

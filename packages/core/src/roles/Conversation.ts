@@ -43,6 +43,7 @@ export const higherTerm = (node: NodeState, message: PeerMessage): Term | null =
     case "AppendReply":
     case "TimeoutNow":
     case "LinkReport":
+    case "StateDigest":
       return message.term > node.term ? message.term : null
     case "VoteReply":
       // A granted pre-vote names the term that was asked about, which nobody has entered.

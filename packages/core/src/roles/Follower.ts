@@ -12,6 +12,7 @@ import type { LogId, LogIndex } from "../domain/Position.ts"
 import { logStart } from "../domain/Position.ts"
 import { matchAppend } from "../rules/LogMatching.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
+import { Testimony } from "./Agreement.ts"
 import { passOn, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
 import { withholdsMs } from "./Leasing.ts"
@@ -19,6 +20,7 @@ import type { NodeState } from "./NodeState.ts"
 
 export class Follower {
   private readonly node: NodeState
+  private readonly testimony: Testimony
   /** The highest index up to which this log is known to equal the leader's. */
   private matched = 0 as LogIndex
   /** The highest of the leader's rounds of contact heard of. */
@@ -33,6 +35,7 @@ export class Follower {
 
   constructor(node: NodeState) {
     this.node = node
+    this.testimony = new Testimony(node)
   }
 
   step(message: NodeMessage): void {
@@ -78,6 +81,7 @@ export class Follower {
 
   /** Ends a turn: answers the leader once, and passes on what needs it. */
   flush(): void {
+    this.testimony.flush()
     this.acknowledge()
     passOn(this.node)
     this.node.endTurn()
@@ -114,6 +118,9 @@ export class Follower {
       case "ReadIndexReply":
       case "AdminReply":
         return takeAnswer(node, from, message)
+      case "StateDigest":
+        if (message.term === node.term && from === node.leader) this.testimony.receive(message)
+        return
       case "VoteReply":
       case "AppendReply":
       case "LinkReport":

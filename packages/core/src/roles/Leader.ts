@@ -22,6 +22,7 @@ import { ReadQueue } from "../rules/ReadIndex.ts"
 import type { Administer, NodeMessage } from "../state/NodeMessage.ts"
 import type { PendingRead } from "../state/PendingReads.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
+import { Agreement } from "./Agreement.ts"
 import { Changes } from "./Changes.ts"
 import { forwardedWrite, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
@@ -34,6 +35,7 @@ export class Leader {
   private readonly replication: Replication
   private readonly changes: Changes
   private readonly handover: Handover
+  private readonly agreement: Agreement
   private readonly reads = new ReadQueue<PendingRead>()
   private readonly firstIndex: LogIndex
   private fresh: Array<LogEntry> = []
@@ -52,6 +54,7 @@ export class Leader {
     this.replication = new Replication(node, readForPeer)
     this.changes = new Changes(node, this.replication, (membership) => this.add({ _tag: "Configure", membership }))
     this.handover = new Handover(node, this.replication)
+    this.agreement = new Agreement(node)
     node.progress = this.replication.progress
     node.leadership = {
       isLive: (id) => this.replication.isLive(id, 2 * node.parts.electionTimeout),
@@ -178,6 +181,9 @@ export class Leader {
         return this.replication.receive(from, message)
       case "LinkReport":
         if (message.term === node.term) this.changes.reports.set(from, message)
+        return
+      case "StateDigest":
+        if (message.term === node.term) this.agreement.receive(from, message)
         return
       case "ForwardRequest":
         return this.forwarded(from, message)
@@ -326,6 +332,7 @@ export class Leader {
       this.handover.handTo((id) => this.changes.reports.get(id)?.full === false)
     }
     this.cutHistory()
+    this.agreement.tick()
   }
 
   private hasLostQuorum(): boolean {

@@ -88,7 +88,14 @@ export class NodeState {
   readonly run: number
   /** The term at the start of the process: of leaderships up to then, nothing is remembered. */
   readonly bootTerm: Term
-  readonly counters = { elections: 0, leaderChanges: 0, preVotesRejected: 0, readRounds: 0, forwarded: 0 }
+  readonly counters = {
+    elections: 0,
+    leaderChanges: 0,
+    preVotesRejected: 0,
+    readRounds: 0,
+    forwarded: 0,
+    disagreements: 0
+  }
 
   role: Role = "Follower"
   /** The role to play next, when the present one is over; and whether it gets the message at hand again. */

@@ -33,6 +33,9 @@ export const viewOf = (node: NodeState): NodeView => ({
   get revision() {
     return node.machine.revision
   },
+  get digest() {
+    return node.machine.digest.current
+  },
   get membership() {
     return node.membership
   },

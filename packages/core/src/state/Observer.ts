@@ -21,6 +21,8 @@ export interface NodeView {
   readonly commit: LogIndex
   readonly applied: LogIndex
   readonly revision: Revision
+  /** The digest of the state after `applied`; undefined before its chain begins. */
+  readonly digest: number | undefined
   /** The membership in force. */
   readonly membership: Membership
   /** The index of its entry; 0 before the first. */

@@ -13,19 +13,22 @@ import { decodeCommand } from "../domain/CommandCodec.ts"
 import type { Entry, Key } from "../domain/Entry.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
-import { emptyMembership, findMember } from "../domain/Membership.ts"
+import { emptyMembership, findMember, hasFeature } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { LogId, LogIndex, Revision, SessionId } from "../domain/Position.ts"
 import { logStart } from "../domain/Position.ts"
-import { sessionOf } from "../domain/RecordCodec.ts"
+import { resultKind } from "../domain/MessageLayout.ts"
+import { checksumOf, sessionOf } from "../domain/RecordCodec.ts"
 import { note, recall } from "../rules/ExactlyOnce.ts"
 import { apply, emptyCounters, type KeyValueView, type StoreCounters } from "../rules/KeyValue.ts"
 import { Sessions } from "../rules/Sessions.ts"
 import type { Checkpoint, HistoryEvent, Scan, StateMeta, StateStore } from "../StateStore.ts"
 import { overlaid, Overlay } from "./Overlay.ts"
+import { StateDigest } from "./StateDigest.ts"
 
 export class StateMachine implements KeyValueView {
   readonly counters: StoreCounters
+  readonly digest = new StateDigest()
   private readonly store: StateStore["Service"]
   private active = new Overlay()
   private frozen: Overlay | null = null
@@ -47,6 +50,7 @@ export class StateMachine implements KeyValueView {
     this.position = meta?.applied ?? logStart
     this.checkpointed = this.position.index
     this.committedMembership = meta?.membership ?? emptyMembership
+    this.digest.resume(meta?.digest, this.position.index)
     const flaw = this.sessions.load(store.sessionsUnsafe())
     if (flaw !== null) throw new StorageFailed({ message: `a row of the sessions is damaged: ${flaw}` })
   }
@@ -88,14 +92,20 @@ export class StateMachine implements KeyValueView {
     const session = sessionOf(entry.record)
     const outcome = session === 0 ? this.execute(command, entry.index) : this.executeOnce(session, command, entry)
     this.position = { term: entry.term, index: entry.index }
+    const answered = session === 0 ? 0 : resultKind[outcome._tag]
+    this.digest.applied(entry.index, checksumOf(entry.record), this.counters, answered)
     return outcome
   }
 
   private execute(command: Command, index: LogIndex): Outcome {
     if (command._tag === "OpenSession") return this.openSession(command.owner, index)
     const { events, outcome } = apply(this, this.counters, command)
-    for (let i = 0; i < events.length; i++) this.active.add(events[i]!)
+    for (let i = 0; i < events.length; i++) {
+      this.active.add(events[i]!)
+      this.digest.changed(events[i]!)
+    }
     if (command._tag === "Configure") {
+      if (hasFeature(command.membership, "digests")) this.digest.begin(index)
       this.committedMembership = command.membership
       this.sessions.keepMembers((id) => findMember(command.membership, id) !== undefined)
     }
@@ -149,7 +159,12 @@ export class StateMachine implements KeyValueView {
     this.active = new Overlay()
     this.checkpointed = this.position.index
     return {
-      meta: { ...this.counters, applied: this.position, membership: this.committedMembership },
+      meta: {
+        ...this.counters,
+        applied: this.position,
+        membership: this.committedMembership,
+        ...(this.digest.current !== undefined && { digest: this.digest.current })
+      },
       rows: overlay.rows,
       history: overlay.history,
       sessions: this.sessions.takeRows()

@@ -31,6 +31,8 @@ export const messageText = (message: PeerMessage): string => {
       return `LinkReport t${message.term} ${
         message.links.filter((link) => link.connected).map((link) => link.id).join(",")
       }`
+    case "StateDigest":
+      return `StateDigest t${message.term} at ${message.index} ${message.digest}${message.majority ? " of most" : ""}`
     case "ForwardRequest":
       return `Forward #${message.id} t${message.leaderTerm} hops ${message.hops}`
     case "ForwardReply":

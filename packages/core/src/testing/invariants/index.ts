@@ -15,6 +15,7 @@ import { oneVote } from "./OneVote.ts"
 import { ordering } from "./Ordering.ts"
 import { ownTermCommit } from "./OwnTermCommit.ts"
 import { quorumOfVoters } from "./QuorumOfVoters.ts"
+import { stateDigests } from "./StateDigests.ts"
 import { stateMachineSafety } from "./StateMachineSafety.ts"
 
 export const allInvariants: ReadonlyArray<(view: GlobalView) => Invariant> = [
@@ -23,6 +24,7 @@ export const allInvariants: ReadonlyArray<(view: GlobalView) => Invariant> = [
   logMatching,
   leaderCompleteness,
   stateMachineSafety,
+  stateDigests,
   committedImmutable,
   // Before I7: it is the more exact reproach where an old term's entry is counted.
   ownTermCommit,

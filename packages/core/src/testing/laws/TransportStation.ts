@@ -137,6 +137,7 @@ export const samples = (name: NodeId): ReadonlyArray<PeerMessage> => [
   { _tag: "AppendReply", term, matched: true, index: 3 as LogIndex, hint: logStart, round: 4 },
   { _tag: "TimeoutNow", term },
   { _tag: "LinkReport", term, links: [{ id: name, accepts: true, connected: false }], version: "1.2.3", full: true },
+  { _tag: "StateDigest", term, index: 7 as LogIndex, digest: 2 ** 53 - 1, majority: true },
   {
     _tag: "ForwardRequest",
     run: 8,

@@ -16,13 +16,17 @@ import type { AdminCommand, AdminResult } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
 import { parsePublicKey } from "../domain/PublicKeyText.ts"
 import type { RaftNode } from "./RaftNode.ts"
-import { deadlineOf } from "./Requests.ts"
+import { deadlineOf, flagOf, isObject } from "./Requests.ts"
 
 /** How often a joining node looks whether it has been told of its admission. */
 const lookEvery = Duration.millis(10)
 
 const isNodeId = Schema.is(NodeId)
 const isAddress = Schema.is(Address)
+
+const memberNames = new Set<string>(
+  ["id", "address", "publicKey", "learner"] satisfies ReadonlyArray<keyof AddMember>
+)
 
 const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
 
@@ -78,12 +82,18 @@ export const addMember = (
 ): Effect.Effect<Member, ClusterError> => {
   const timeout = deadlineOf("call", options)
   if (timeout instanceof InvalidRequest) return Effect.fail(timeout)
+  if (!isObject(member)) return invalid("a member is an object with its id, address and public key")
+  for (const name in member) {
+    if (!memberNames.has(name)) return invalid(`a member has no ${JSON.stringify(name)}`)
+  }
   const { address, id } = member
-  const publicKey = parsePublicKey(member.publicKey)
+  const publicKey = typeof member.publicKey === "string" ? parsePublicKey(member.publicKey) : null
+  const learner = flagOf("learner", member.learner)
+  if (typeof learner !== "boolean") return Effect.fail(learner)
   if (!isNodeId(id)) return invalid("a node id has 1 to 64 letters, digits, dots, dashes or underscores")
   if (!isAddress(address)) return invalid("an address is host:port")
   if (publicKey === null) return invalid("a public key is its type and its base64, whole, as in a .pub file")
-  const command: AdminCommand = { _tag: "AddMember", id, address, publicKey, learner: member.learner ?? false }
+  const command: AdminCommand = { _tag: "AddMember", id, address, publicKey, learner }
   return Effect.flatMap(
     ask(node, command, timeout),
     (result) => result._tag === "Admitted" ? Effect.succeed(result.member) : unexpected(result)
@@ -121,7 +131,8 @@ export const join = Effect.fnUntraced(function*(
     return yield* new MembershipRejected({ reason: "this node belongs to a cluster already", final: true })
   }
   const deadline = state.parts.clock() + timeout
-  const learner = options?.learner ?? false
+  const learner = flagOf("learner", options?.learner)
+  if (typeof learner !== "boolean") return yield* learner
   const result = yield* node.transport.call(address, {
     _tag: "Join",
     id: state.id,

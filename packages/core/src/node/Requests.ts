@@ -56,6 +56,8 @@ const optionNames = {
 /** The deadline's distance in milliseconds, of options of which all names are known. */
 export const deadlineOf = (call: keyof typeof optionNames, options: CallOptions | undefined): Checked<number> => {
   const names = optionNames[call]
+  // Callers without types may hand over anything.
+  if (options !== undefined && !isObject(options)) return invalid("options are an object")
   for (const name in options) if (!names.has(name)) return invalid(`unknown option ${JSON.stringify(name)}`)
   return timeoutOf(options)
 }
@@ -67,6 +69,12 @@ const timeoutOf = (options: CallOptions | undefined): Checked<number> => {
   const ms = Option.isSome(duration) ? Duration.toMillis(duration.value) : Number.NaN
   return ms > 0 && ms <= maxTimeoutMs ? ms : invalid("timeout must be more than 0 and at most 60 seconds")
 }
+
+export const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+export const flagOf = (name: string, value: boolean | undefined): Checked<boolean> =>
+  value === undefined || typeof value === "boolean" ? value ?? false : invalid(`${name} is true or false`)
 
 const revisionOf = (name: string, value: number | undefined, least: number): Checked<Revision | null> => {
   if (value === undefined) return null
@@ -102,13 +110,18 @@ export const setCommand = (
   if (bytes instanceof InvalidRequest) return bytes
   const ifRevision = revisionOf("ifRevision", options?.ifRevision, 0)
   if (ifRevision instanceof InvalidRequest) return ifRevision
-  return { _tag: "Put", key: checkedKey, value: bytes, ifRevision, previous: options?.previous ?? false, leaseId: null }
+  const previous = flagOf("previous", options?.previous)
+  if (typeof previous !== "boolean") return previous
+  return { _tag: "Put", key: checkedKey, value: bytes, ifRevision, previous, leaseId: null }
 }
 
 export const setManyCommand = (
   entries: ReadonlyArray<readonly [string, Uint8Array | string]>,
   maxBytes: number
 ): Checked<Command> => {
+  if (!Array.isArray(entries) || !entries.every((entry) => Array.isArray(entry) && entry.length === 2)) {
+    return invalid("entries are an array of pairs of key and value")
+  }
   if (entries.length === 0 || entries.length > maxTxnOperations) {
     return invalid(`one command sets 1 to ${maxTxnOperations} keys`)
   }
@@ -137,10 +150,13 @@ export const deleteCommand = (key: string, options: DeleteOptions | undefined): 
 const boundOf = (name: string, bound: string | undefined): Checked<string | null> => {
   if (bound === undefined) return null
   // A bound is no key: the empty one lies before every key. It is limited like one, so that it fits in a command.
-  return bound === "" || isKey(bound) ? bound : invalid(`${name} is no well-formed string of at most 1024 bytes`)
+  return typeof bound === "string" && (bound === "" || isKey(bound))
+    ? bound
+    : invalid(`${name} is no well-formed string of at most 1024 bytes`)
 }
 
 export const deleteRangeCommand = (options: DeleteRangeOptions): Checked<Command> => {
+  if (!isObject(options)) return invalid("a range delete takes exactly one of a prefix, from and to, or all")
   const given = [
     options.prefix !== undefined,
     options.from !== undefined || options.to !== undefined,
@@ -201,14 +217,12 @@ export const pageOf = (options: ListOptions | undefined): Checked<Page> => {
   if (to instanceof InvalidRequest) return to
   const after = boundOf("after", options?.after)
   if (after instanceof InvalidRequest) return after
+  const reverse = flagOf("reverse", options?.reverse)
+  if (typeof reverse !== "boolean") return reverse
+  const keysOnly = flagOf("keysOnly", options?.keysOnly)
+  if (typeof keysOnly !== "boolean") return keysOnly
   return {
-    scan: {
-      from,
-      to,
-      prefix: prefix === "" ? null : prefix,
-      reverse: options?.reverse ?? false,
-      keysOnly: options?.keysOnly ?? false
-    },
+    scan: { from, to, prefix: prefix === "" ? null : prefix, reverse, keysOnly },
     after,
     limit
   }

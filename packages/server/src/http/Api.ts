@@ -173,6 +173,8 @@ export const ServedApi = HttpApi.make("distkv")
     "A node of a strongly consistent key-value store. Any node serves any call. Unknown parameters are refused."
   )
 
+/** What was named in `If-None-Match` is what is there. */
+const unchanged = HttpApiSchema.Empty(304)
 const bytes = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array())
 const keyInPath = { key: Schema.String.annotate({ description: "1 to 1,024 bytes of UTF-8, `/` escaped as `%2F`" }) }
 const guard = {
@@ -186,13 +188,21 @@ const get = HttpApiEndpoint.get("get", "/v1/kv/:key", {
     accept: Schema.optionalKey(Schema.String),
     "if-none-match": Schema.optionalKey(Schema.String)
   },
-  success: [bytes, EntryJson],
+  success: [bytes, EntryJson, unchanged],
   error: [...readFailures, problem(404)]
 }).annotate(
   OpenApi.Description,
   "The value's bytes, or the entry where `Accept: application/json` asks for it. The ETag is the modRevision; " +
-    "`If-None-Match` with it gives 304. HEAD gives the headers alone."
+    "`If-None-Match` with it gives 304."
 )
+
+const head = HttpApiEndpoint.head("head", "/v1/kv/:key", {
+  params: keyInPath,
+  query: reading,
+  headers: { "if-none-match": Schema.optionalKey(Schema.String) },
+  success: [HttpApiSchema.Empty(200), unchanged],
+  error: [...readFailures, problem(404)]
+}).annotate(OpenApi.Description, "What GET answers, without a body.")
 
 const set = HttpApiEndpoint.put("set", "/v1/kv/:key", {
   params: keyInPath,
@@ -238,5 +248,5 @@ const originalDelete = HttpApiEndpoint.delete("deleteOriginal", "/key/:key", {
 
 /** The whole interface. */
 export const DistKvApi = ServedApi
-  .add(HttpApiGroup.make("entries").add(get).add(set).add(remove))
+  .add(HttpApiGroup.make("entries").add(get).add(head).add(set).add(remove))
   .add(HttpApiGroup.make("original").add(originalGet).add(originalSet).add(originalDelete))

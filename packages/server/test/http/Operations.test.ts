@@ -238,6 +238,7 @@ describe("the interface's own description", () => {
           "GET /v1/kv",
           "DELETE /v1/kv",
           "GET /v1/kv/{key}",
+          "HEAD /v1/kv/{key}",
           "PUT /v1/kv/{key}",
           "DELETE /v1/kv/{key}",
           "GET /v1/cluster",
@@ -254,6 +255,12 @@ describe("the interface's own description", () => {
           Object.keys(document.paths["/v1/kv/{key}"]?.put?.responses ?? {}),
           ["200", "400", "403", "412", "413", "415", "429", "503", "504", "507"]
         )
+        for (const method of ["get", "head"]) {
+          assert.sameMembers(
+            Object.keys(document.paths["/v1/kv/{key}"]?.[method]?.responses ?? {}),
+            ["200", "304", "400", "403", "404", "429", "503", "504"]
+          )
+        }
       })
     ))
 

@@ -15,7 +15,7 @@ import type {
   WriteError
 } from "./DistKvError.ts"
 import type { Entry } from "./domain/Entry.ts"
-import type { Address, ClusterId, NodeId, PublicKey } from "./domain/Identity.ts"
+import type { Address, ClusterId, NodeId, PublicKey, Refusal } from "./domain/Identity.ts"
 import type { Member } from "./domain/Membership.ts"
 import type { LogIndex, Revision, Term } from "./domain/Position.ts"
 
@@ -145,6 +145,8 @@ export interface Status {
   readonly failureTolerance: number | null
   readonly members: ReadonlyArray<MemberStatus>
   readonly ready: Readiness
+  /** Why the cluster wants no more of this node, for good; null while it does. */
+  readonly refused: Refusal | null
 }
 
 /** The checks behind readiness: the node is ready when all of them are true. */
@@ -157,6 +159,8 @@ export interface Readiness {
   readonly storage: boolean
   /** The node is not closing. */
   readonly open: boolean
+  /** The cluster has not refused this node: it was not removed, and its directory not rolled back. */
+  readonly member: boolean
 }
 
 /** Counters and gauges of this node, for `/metrics`; plain numbers, read at once. */
@@ -201,6 +205,11 @@ export interface AddMember {
   readonly learner?: boolean | undefined
 }
 
+export interface ChangeOptions extends CallOptions {
+  /** Make the change also where it leaves no live quorum, or the learner is not ready; default false. */
+  readonly force?: boolean | undefined
+}
+
 export class DistKv extends Context.Service<DistKv, {
   readonly get: (key: string, options?: ReadOptions) => Effect.Effect<ReadEntry, KeyNotFound | ReadError>
   readonly set: (
@@ -226,6 +235,14 @@ export class DistKv extends Context.Service<DistKv, {
     readonly list: Effect.Effect<ReadonlyArray<MemberStatus>, Shutdown>
     /** Admits a node that awaits a join; it catches up as a learner and is then promoted, unless `learner` is set. */
     readonly add: (member: AddMember, options?: CallOptions) => Effect.Effect<Member, ClusterError>
+    /** Removes a member for good: its id and key never come back. A leader hands over first, where it can. */
+    readonly remove: (id: string, options?: ChangeOptions) => Effect.Effect<void, ClusterError>
+    /** Makes a learner a voter; waits until it has caught up and every live voter reaches it. */
+    readonly promote: (id: string, options?: ChangeOptions) => Effect.Effect<Member, ClusterError>
+    /** Makes a voter a learner. */
+    readonly demote: (id: string, options?: ChangeOptions) => Effect.Effect<Member, ClusterError>
+    /** Says where a member is that cannot say so itself, since nobody reaches it. */
+    readonly updateAddress: (id: string, address: string, options?: CallOptions) => Effect.Effect<Member, ClusterError>
   }
   /** Hands leadership to `to`, or to the voter that is furthest ahead; answers once the successor leads. */
   readonly transferLeadership: (

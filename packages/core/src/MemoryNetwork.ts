@@ -8,7 +8,15 @@ import type { Address, Identity, NodeId, PublicKey } from "./domain/Identity.ts"
 import { emptyMembership, findMember, type Membership } from "./domain/Membership.ts"
 import { readMessage } from "./domain/MessageReader.ts"
 import { encodeMessage, SharedEncoding } from "./domain/PeerCodec.ts"
-import { envelopeOf, firstCallId, judgePeer, maySay, type PeerIdentity } from "./domain/PeerDirectory.ts"
+import {
+  envelopeOf,
+  firstCallId,
+  type Introduction,
+  judgePeer,
+  maySay,
+  type PeerIdentity,
+  removedNotice
+} from "./domain/PeerDirectory.ts"
 import type { AdminCommand, AdminResult, Envelope, Link, PeerMessage } from "./domain/PeerMessage.ts"
 import type { PeerTraffic } from "./Transport.ts"
 
@@ -117,6 +125,7 @@ export class MemoryNode {
   private readonly calls = new Map<number, (result: AdminResult) => void>()
   private lastCall = 0
   private readonly encoding = new SharedEncoding()
+  private introduced: Introduction | null = null
 
   constructor(
     wires: MemoryWires,
@@ -145,6 +154,7 @@ export class MemoryNode {
     const frame = this.encoding.encode(message)
     const target = this.reach(to)
     const waiting = peer.queuedBytes + (target?.waiting.get(this) ?? 0)
+    if (target === undefined) this.knock(to)
     if (target === undefined || waiting + frame.length > (this.options.bufferBytes ?? defaultBufferBytes)) {
       peer.droppedMessages++
       return false
@@ -192,6 +202,19 @@ export class MemoryNode {
 
   setClusterId(clusterId: PeerIdentity["clusterId"]): void {
     this.identity = { ...this.identity, clusterId }
+  }
+
+  introduce(own: Introduction): void {
+    this.introduced = own
+  }
+
+  introductions(): ReadonlyMap<NodeId, Introduction> {
+    const all = new Map<NodeId, Introduction>()
+    for (const { id } of this.membership.members) {
+      const own = id === this.identity.nodeId ? null : this.reach(id)?.introduced ?? null
+      if (own !== null) all.set(id, own)
+    }
+    return all
   }
 
   links(): ReadonlyArray<Link> {
@@ -257,10 +280,23 @@ export class MemoryNode {
 
   /** The node that has this id and may hear us, where it can be reached. */
   private reach(id: NodeId): MemoryNode | undefined {
+    const node = this.find(id)
+    return node !== undefined && this.takes(node) && node.takes(this) ? node : undefined
+  }
+
+  private find(id: NodeId): MemoryNode | undefined {
     const known = findMember(this.membership, id)
     const node = (known === undefined ? undefined : this.wires.at(known.address)) ?? this.heardFrom.get(id)
-    if (node === undefined || node.identity.nodeId !== id || !this.wires.attached(node)) return undefined
-    return this.takes(node) && node.takes(this) ? node : undefined
+    return node?.identity.nodeId === id && this.wires.attached(node) ? node : undefined
+  }
+
+  /** A peer that cannot be reached says so itself, where the reason is that we were removed. */
+  private knock(id: NodeId): void {
+    const node = this.find(id)
+    if (node === undefined || !this.takes(node) || !node.hears(this)) return
+    if (judgePeer(node.identity, node.membership, this.identity)._tag !== "removed") return
+    const frames = [encodeMessage(removedNotice)]
+    Queue.offerUnsafe(this.arrivals, { from: node, frames, bytes: 0, call: false })
   }
 
   /** Whether raft traffic of that node is heard here. */

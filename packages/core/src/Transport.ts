@@ -10,6 +10,7 @@ import { Context, type Effect, type Scope } from "effect"
 import type { InvalidRequest, NoLeader, StartError } from "./DistKvError.ts"
 import type { Address, ClusterId, Identity, NodeId, PublicKey } from "./domain/Identity.ts"
 import type { Membership } from "./domain/Membership.ts"
+import type { Introduction } from "./domain/PeerDirectory.ts"
 import type { AdminCommand, AdminResult, Envelope, Link, PeerMessage } from "./domain/PeerMessage.ts"
 import type { LogIndex, Term } from "./domain/Position.ts"
 
@@ -41,8 +42,16 @@ export interface OpenTransport {
   readonly send: (to: NodeId, message: PeerMessage, claim?: DurableClaim) => boolean
   /** Ends a turn: what was queued since the last call goes to the wire, one write per peer and lane. */
   readonly flush: () => void
-  /** Tells whom to keep connected, with which key and where; called whenever a config entry is appended. */
-  readonly setMembership: (membership: Membership) => void
+  /**
+   * Tells whom to keep connected, with which key and where; called whenever a config entry is appended, taken back or
+   * committed. `committed` is the last committed membership: where the keys of members are trusted, it is these.
+   * A peer that `membership` has among its tombstones is told so (`removedNotice`) in place of a connection.
+   */
+  readonly setMembership: (membership: Membership, committed?: Membership) => void
+  /** Says from now on that this node is to be found there; called once, before anything else. */
+  readonly introduce: (own: Introduction) => void
+  /** Where the members that are connected say that they are. */
+  readonly introductions: () => ReadonlyMap<NodeId, Introduction>
   /** Says from now on that this node belongs to `clusterId`; called once, when it is admitted. */
   readonly setClusterId: (clusterId: ClusterId) => void
   /** This node's view of its links to the members, in order of id. */

@@ -1,4 +1,5 @@
 /** What one node's process is told at its start. */
+import type { Trust } from "@distkv/transport-ssh"
 import type { Duration } from "effect"
 
 /** Where to listen; a port of 0 is drawn. */
@@ -24,6 +25,8 @@ export interface ServerConfig {
   readonly heartbeat: Duration.Duration
   /** How much faster one member's clock may run than another's, as a part of 1; undefined: no lease reads. */
   readonly clockDrift: number | undefined
+  /** Whose keys are accepted: those in the files of trusted keys, or those of committed members too. */
+  readonly trust: Trust
   /** Free space, in bytes, below which the store refuses to grow. */
   readonly diskReserveBytes: number | undefined
 }

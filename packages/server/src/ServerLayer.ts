@@ -27,7 +27,8 @@ const nodeLayer = (config: ServerConfig, http: string): Layer.Layer<DistKv | Ssh
       port: config.raft.port,
       advertise: config.advertise,
       electionTimeout: config.electionTimeout,
-      heartbeat: config.heartbeat
+      heartbeat: config.heartbeat,
+      trust: config.trust
     })),
     Layer.provide(LmdbStorage.layer({ directory: config.dataDir, reserveBytes: config.diskReserveBytes }))
   )

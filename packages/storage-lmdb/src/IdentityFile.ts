@@ -20,12 +20,14 @@ const decodeVersion = Schema.decodeUnknownSync(Versioned)
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.toCodecJson(Content)))
 
 /** Always in this order, whatever the order in the file. */
-const plain = ({ clusterId, founding, incarnation, nodeId, raftPort }: Identity): Identity => ({
+const plain = ({ clusterId, founding, incarnation, nodeId, raftPort, refused }: Identity): Identity => ({
   nodeId,
   incarnation,
   clusterId,
   founding,
-  raftPort
+  raftPort,
+  // Absent where the node was never refused, as in files from before there were refusals.
+  ...(refused === undefined ? {} : { refused })
 })
 
 const checksumOf = (identity: Identity): number => crc32(JSON.stringify(plain(identity)))

@@ -13,11 +13,18 @@
  * | 24 | 16 | incarnation |
  * | 40 | 16 | cluster id, zeroes when there is none |
  * | 56 | 1 | length of the node id |
- * | 57 | … | node id; what follows it is left for later versions and ignored |
+ * | 57 | … | node id |
+ * | … | 2 | length of the address under which the node says that it is to be found |
+ * | … | … | the address |
+ * | … | 2 | length of the URL of its HTTP interface, 0 where it serves none |
+ * | … | … | the URL; what follows it is left for later versions and ignored |
  *
- * A second hello on the same lane says that the node has been admitted to a cluster; nothing else may have changed.
+ * All from the address on may be left out: earlier versions did not say it.
+ *
+ * A second hello on the same lane says that the node has been admitted to a cluster, or where it is; nothing else may
+ * have changed.
  */
-import { type ClusterId, type Incarnation, NodeId } from "@distkv/core"
+import { Address, type ClusterId, type Incarnation, type Introduction, NodeId } from "@distkv/core"
 import { Schema } from "effect"
 
 /** The version of the frames and messages that this program speaks. */
@@ -36,11 +43,16 @@ export interface Hello {
   readonly nodeId: NodeId
   readonly incarnation: Incarnation
   readonly clusterId: ClusterId | null
+  /** Where the node says that it is; null where it does not say. */
+  readonly introduction: Introduction | null
 }
 
 const magic = Buffer.from("dkv\0", "latin1")
 const fixedBytes = 57
 const isNodeId = Schema.is(NodeId)
+const isAddress = Schema.is(Address)
+/** The longest URL that is taken, in bytes. */
+const maxUrlBytes = 1024
 
 export const encodeHello = (hello: Hello): Buffer => {
   const name = Buffer.from(hello.nodeId, "latin1")
@@ -56,7 +68,26 @@ export const encodeHello = (hello: Hello): Buffer => {
   if (hello.clusterId !== null) bytes.write(hello.clusterId, 40, "hex")
   bytes.writeUInt8(name.length, 56)
   name.copy(bytes, fixedBytes)
-  return bytes
+  return hello.introduction === null ? bytes : Buffer.concat([bytes, encodeIntroduction(hello.introduction)])
+}
+
+const encodeIntroduction = ({ address, http }: Introduction): Buffer =>
+  Buffer.concat([address, http ?? ""].flatMap((text) => {
+    const bytes = Buffer.from(text, "utf8")
+    const length = Buffer.alloc(2)
+    length.writeUInt16LE(bytes.length)
+    return [length, bytes]
+  }))
+
+/** What a node says of its whereabouts, from `at` on; null where it says nothing that could be used. */
+const decodeIntroduction = (bytes: Buffer, at: number): Introduction | null => {
+  if (bytes.length < at + 2) return null
+  const middle = at + 2 + bytes.readUInt16LE(at)
+  if (bytes.length < middle + 2) return null
+  const end = middle + 2 + bytes.readUInt16LE(middle)
+  const address = bytes.toString("utf8", at + 2, middle)
+  if (bytes.length < end || end - middle > maxUrlBytes || !isAddress(address)) return null
+  return { address, http: end === middle + 2 ? null : bytes.toString("utf8", middle + 2, end) }
 }
 
 /** Reads a hello; a string says what is wrong with it. */
@@ -79,7 +110,8 @@ export const decodeHello = (frame: Uint8Array): Hello | string => {
     run: bytes.toString("hex", 16, 24),
     nodeId,
     incarnation: bytes.toString("hex", 24, 40) as Incarnation,
-    clusterId: flags === 1 ? bytes.toString("hex", 40, 56) as ClusterId : null
+    clusterId: flags === 1 ? bytes.toString("hex", 40, 56) as ClusterId : null,
+    introduction: decodeIntroduction(bytes, fixedBytes + bytes.readUInt8(56))
   }
 }
 

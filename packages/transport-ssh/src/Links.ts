@@ -13,6 +13,7 @@ import {
   envelopeOf,
   findMember,
   firstCallId,
+  type Introduction,
   judgePeer,
   laneOf,
   type Link,
@@ -57,6 +58,7 @@ const callConnectionMs = 70_000
 export class Links {
   identity: PeerIdentity
   membership: Membership = emptyMembership
+  private introduced: Introduction | null = null
   readonly events: ConnectionEvents
   private readonly settings: SshSettings
   private readonly run: string
@@ -130,8 +132,10 @@ export class Links {
     this.encoding.forget()
   }
 
-  setMembership(membership: Membership): void {
+  setMembership(membership: Membership, committed = membership): void {
     this.membership = membership
+    const lost = this.settings.trust === "members" &&
+      this.trusted.setMembers(committed.members.map((member) => member.publicKey))
     if (this.closing) return
     for (const member of membership.members) {
       if (member.id === this.identity.nodeId) continue
@@ -146,6 +150,21 @@ export class Links {
       if (peer.link === null && membership.members.length > 0) this.peers.delete(peer.id)
     }
     for (const connection of [...this.connections]) connection.judgeAgain()
+    if (lost) this.recheckTrust()
+  }
+
+  introduce(own: Introduction): void {
+    this.introduced = own
+    for (const connection of [...this.connections]) connection.greetAgain()
+  }
+
+  introductions(): ReadonlyMap<NodeId, Introduction> {
+    const all = new Map<NodeId, Introduction>()
+    for (const { id, link } of this.peers.values()) {
+      const own = link?.hello?.introduction ?? null
+      if (own !== null) all.set(id, own)
+    }
+    return all
   }
 
   setClusterId(clusterId: ClusterId): void {
@@ -251,7 +270,8 @@ export class Links {
       run: this.run,
       nodeId,
       incarnation,
-      clusterId
+      clusterId,
+      introduction: this.introduced
     }
   }
 
@@ -315,6 +335,8 @@ export class Links {
   private message(connection: PeerConnection, message: PeerMessage, bytes: number): void {
     const { peer } = connection
     if (peer === null) return
+    // It comes in place of a connection that is refused, so there is no link to hear it on.
+    if (message._tag === "Refused" && message.reason === "removed") return this.receive(envelopeOf(peer, message))
     if (connection.purpose === "link") {
       const known = this.peers.get(peer.nodeId)
       // Before a connection is the pair's link, and after it was, what it carries is not listened to.

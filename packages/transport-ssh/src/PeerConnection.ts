@@ -6,12 +6,14 @@
  */
 import {
   decodeMessage,
+  encodeMessage,
   firstCallId,
   laneOf,
   maySay,
   type PeerIdentity,
   type PeerMessage,
-  type PeerStanding
+  type PeerStanding,
+  removedNotice
 } from "@distkv/core"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
@@ -149,14 +151,23 @@ export class PeerConnection {
   judgeAgain(): void {
     if (this.peer === null || this.closed) return
     this.standing = this.events.judge(this.peer)
+    if (this.standing._tag === "removed" && this.purpose === "link") this.tellRemoved()
     const flaw = this.standing._tag === "refused"
       ? this.standing.reason
+      : this.standing._tag === "removed" && this.purpose === "link"
+      ? "it was removed from the cluster, and never comes back under this id or key"
       : this.standing._tag === "guest" && this.purpose === "link"
       ? "it is no member of this node's cluster and may only ask to join"
       : null
     if (flaw === null) return
     this.events.refused(this, flaw)
     this.close(flaw)
+  }
+
+  /** Says so on whichever lane is open, since nothing else will be said. */
+  private tellRemoved(): void {
+    const lane = [this.lanes.raft, this.lanes.control].find(({ open }) => open)
+    lane?.push(frameKind.message, encodeMessage(removedNotice))
   }
 
   /** Begins a new exchange of session keys when the last is older, or more bytes ago, than this. True when it did. */
@@ -248,7 +259,9 @@ export class PeerConnection {
   private takeMessage(name: LaneName, body: Uint8Array): void {
     const message = this.decode(body)
     if (typeof message === "string") return this.fault(message)
-    if (laneOf(message) !== name) return this.fault(`a ${message._tag} on the ${name} lane`)
+    if (laneOf(message) !== name && message._tag !== "Refused") {
+      return this.fault(`a ${message._tag} on the ${name} lane`)
+    }
     if (this.peer === null || !this.mayTake(this.peer, message)) {
       this.events.refused(this, `it has no right to say ${message._tag}`)
       return this.close(`it has no right to say ${message._tag}`)

@@ -4,6 +4,9 @@ import { Duration, Effect, Option } from "effect"
 import * as net from "node:net"
 import type { NewKeyType } from "./OwnKey.ts"
 
+/** Whose keys a node accepts: those in its files of trusted keys, or those of committed members too. */
+export type Trust = "file" | "members"
+
 /** What a caller writes. */
 export interface SshTransportOptions {
   /** Where the node's keys are, or are made at its first start. */
@@ -42,6 +45,8 @@ export interface SshTransportOptions {
   readonly rekeyBytes?: number | undefined
   /** How often the files of trusted keys are looked at, beside every authentication; default 500 ms. */
   readonly keyPollInterval?: Duration.Input | undefined
+  /** Whose keys are accepted; default `file`. */
+  readonly trust?: Trust | undefined
 }
 
 /** The same with its defaults, times in milliseconds. */
@@ -62,6 +67,7 @@ export interface SshSettings {
   readonly rekeyAfterMs: number
   readonly rekeyBytes: number
   readonly keyPollMs: number
+  readonly trust: Trust
 }
 
 export interface HostPort {
@@ -148,7 +154,8 @@ export const resolveSettings = Effect.fnUntraced(function*(
     penaltyMs: millis(options.penalty, 15_000),
     rekeyAfterMs: millis(options.rekeyAfter, 3_600_000),
     rekeyBytes: options.rekeyBytes ?? 32 * 1024 ** 3,
-    keyPollMs: millis(options.keyPollInterval, 500)
+    keyPollMs: millis(options.keyPollInterval, 500),
+    trust: options.trust ?? "file"
   }
   const flaw = flawOf(settings)
   return flaw === null ? settings : yield* new InvalidRequest({ message: flaw })

@@ -4,11 +4,14 @@
  */
 import {
   type Address,
+  type AdminCommand,
+  type AdminResult,
   type Envelope,
   findMember,
   type Identity,
   InvalidRequest,
   type NodeId,
+  type NoLeader,
   type OpenTransport,
   type StartError,
   StorageFailed,
@@ -34,7 +37,7 @@ import {
 } from "./SshSettings.ts"
 import { TrustedKeys } from "./TrustedKeys.ts"
 
-export type { SshTransportOptions } from "./SshSettings.ts"
+export type { SshTransportOptions, Trust } from "./SshSettings.ts"
 
 /** What happened at the door and on the links; plain numbers, read at once. */
 export interface SshStats extends Readonly<SshCounters> {
@@ -129,7 +132,8 @@ const verifyHost = (parts: Parts, blob: Buffer): AuthorizedKey | string => {
   parts.trusted.refresh()
   const key = parts.trusted.find(blob)
   if (key?.publicKey === parts.key.publicKey) return "it is this node itself, or one that has a copy of its key"
-  return key ?? `it shows the key ${fingerprintOf(blob)}, which is not in ${parts.trusted.path} of this node`
+  return key ?? `it shows the key ${fingerprintOf(blob)}, which is not in ${parts.trusted.path} of this node` +
+      (parts.settings.trust === "members" ? ", and no member's" : "")
 }
 
 const openTransport = Effect.fnUntraced(function*(
@@ -178,30 +182,41 @@ const openTransport = Effect.fnUntraced(function*(
     address: formatHostPort(wanted.port === 0 ? { ...wanted, port } : wanted) as Address,
     send: (to, message) => links.send(to, message),
     flush: () => links.flush(),
-    setMembership: (membership) => links.setMembership(membership),
+    setMembership: (membership, committed) => links.setMembership(membership, committed),
+    introduce: (introduction) => links.introduce(introduction),
+    introductions: () => links.introductions(),
     setClusterId: (id) => links.setClusterId(id),
     links: () => links.links(),
     traffic: () => links.traffic(),
     features: (id) => links.features(id),
-    call: (address, command, remainingMs) => {
-      const target = parseHostPort(address)
-      if (target === null) {
-        return Effect.fail(new InvalidRequest({ message: `${JSON.stringify(address)} is not of the form host:port` }))
-      }
-      return call({
-        address,
-        target,
-        command,
-        remainingMs,
-        privateKey: key.privateKey,
-        ownLine: key.line,
-        verify: (blob) => verifyHost(parts, blob),
-        events: links.events,
-        adopt: (connection) => links.adopt(connection)
-      })
-    }
+    call: (address, command, remainingMs) => ask(parts, links, address, command, remainingMs)
   }
 })
+
+/** Asks the node at a bare address. */
+const ask = (
+  parts: Parts,
+  links: Links,
+  address: Address,
+  command: AdminCommand,
+  remainingMs: number
+): Effect.Effect<AdminResult, NoLeader | InvalidRequest> => {
+  const target = parseHostPort(address)
+  if (target === null) {
+    return Effect.fail(new InvalidRequest({ message: `${JSON.stringify(address)} is not of the form host:port` }))
+  }
+  return call({
+    address,
+    target,
+    command,
+    remainingMs,
+    privateKey: parts.key.privateKey,
+    ownLine: parts.key.line,
+    verify: (blob) => verifyHost(parts, blob),
+    events: links.events,
+    adopt: (connection) => links.adopt(connection)
+  })
+}
 
 /** Dials a member at the address that the membership has for it, accepting no other key than its own. */
 const reach = (parts: Parts, links: Links, id: NodeId, done: (reached: boolean) => void): () => void => {

@@ -3,6 +3,7 @@
  *
  * Watching files is unreliable over editors and file systems, so they are looked at: at every authentication, at every
  * poll, and on demand. A file that is emptied or removed trusts nobody; one that cannot be read keeps its old keys.
+ * The keys of members come on top where the node is told to trust them.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -25,6 +26,7 @@ export class TrustedKeys {
   private readonly files: ReadonlyArray<TrustFile>
   private readonly log: Log
   private merged: ReadonlyArray<AuthorizedKey> = []
+  private members: ReadonlyArray<AuthorizedKey> = []
   private changed = false
 
   constructor(dataDir: string, log: Log) {
@@ -44,7 +46,14 @@ export class TrustedKeys {
 
   /** The trusted key with this wire form. */
   find(blob: Uint8Array): AuthorizedKey | undefined {
-    return findKey(this.merged, blob)
+    return findKey(this.merged, blob) ?? findKey(this.members, blob)
+  }
+
+  /** Trusts these keys beside those in the files, instead of the ones from before; true when one of those is gone. */
+  setMembers(publicKeys: ReadonlyArray<string>): boolean {
+    const before = this.members
+    this.members = parseAuthorizedKeys(publicKeys.join("\n")).keys
+    return before.some((key) => !publicKeys.includes(key.publicKey))
   }
 
   /** Whether this key is trusted. */

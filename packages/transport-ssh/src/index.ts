@@ -1,3 +1,3 @@
 /** The transport between nodes: SSH with public keys on both sides, and the keys it needs. */
 export * as Keys from "./Keys.ts"
-export { type SshStats, SshTransport, type SshTransportOptions } from "./SshTransport.ts"
+export { type SshStats, SshTransport, type SshTransportOptions, type Trust } from "./SshTransport.ts"

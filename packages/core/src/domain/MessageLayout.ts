@@ -23,6 +23,7 @@ export const messageKind: Readonly<Record<PeerMessage["_tag"], number>> = {
   ReadIndexReply: 10,
   AdminRequest: 11,
   AdminReply: 12,
+  Refused: 13,
   StateDigest: 16
 }
 
@@ -38,6 +39,7 @@ export const voteGranted = 2
 export const appendMatched = 1
 export const readConfirmed = 1
 export const digestOfMajority = 1
+export const refusedRolledBack = 1
 
 type Applied = Extract<ForwardResult, { readonly _tag: "Applied" }>["outcome"]["_tag"]
 

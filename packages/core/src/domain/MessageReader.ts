@@ -14,6 +14,7 @@ import {
   messageKind,
   messageVersion,
   readConfirmed,
+  refusedRolledBack,
   voteGranted,
   votePreVote,
   voteTransfer
@@ -133,6 +134,12 @@ const readPlain = (reader: ByteReader, kind: number): PeerMessage => {
       reader.flags(0)
       const id = reader.u64()
       return { _tag: "ReadIndexReply", id, index: (flags & readConfirmed) === 0 ? null : reader.u64() as LogIndex }
+    }
+    case messageKind.Refused: {
+      const flags = reader.flags(refusedRolledBack)
+      reader.flags(0)
+      const reason = (flags & refusedRolledBack) === 0 ? "removed" : "rolledBack"
+      return { _tag: "Refused", term: reader.u64() as Term, reason, lost: readLogId(reader) }
     }
     default:
       reader.flags(0)

@@ -18,6 +18,7 @@
  * | ReadIndexReply | flags u8 (1 confirmed), u8 0, id u64, [index u64] |
  * | AdminRequest | u16 0, id u64, hops u64, remaining u64, JSON of the command |
  * | AdminReply | u16 0, id u64, JSON of the result |
+ * | Refused | flags u8 (1 rolled back, else removed), u8 0, term u64, lost term u64, lost index u64 |
  * | StateDigest | flags u8 (1 majority), u8 0, term u64, index u64, digest u64 |
  *
  * An entry of an append is the length of its record as u32, and the record.
@@ -36,6 +37,7 @@ import {
   messageKind,
   messageVersion,
   readConfirmed,
+  refusedRolledBack,
   voteGranted,
   votePreVote,
   voteTransfer
@@ -158,6 +160,11 @@ const encodeBody = (message: PeerMessage): Uint8Array => {
       return withText([message.id, message.hops, message.remainingMs], adminCommandText.encode(message.command))
     case "AdminReply":
       return withText([message.id], adminResultText.encode(message.result))
+    case "Refused": {
+      const bytes = start(28, message.reason === "rolledBack" ? refusedRolledBack : 0, message.term)
+      putLogId(bytes, 12, message.lost)
+      return bytes
+    }
   }
 }
 

@@ -3,9 +3,10 @@
  *
  * A key is trusted or not before this is asked; here it is only about what a trusted key may do.
  */
-import type { ClusterId, Incarnation, NodeId, PublicKey } from "./Identity.ts"
+import type { Address, ClusterId, Incarnation, NodeId, PublicKey } from "./Identity.ts"
 import { findMember, type Membership } from "./Membership.ts"
 import type { Envelope, PeerMessage } from "./PeerMessage.ts"
+import { logStart, type Term } from "./Position.ts"
 
 /** What a node says of itself when a connection begins, beside the key that it has proved to own. */
 export interface PeerIdentity {
@@ -18,19 +19,37 @@ export interface PeerIdentity {
   readonly features?: number | undefined
 }
 
+/** Where a node says that it is to be found; null where it serves no HTTP. */
+export interface Introduction {
+  readonly address: Address
+  readonly http: string | null
+}
+
+/**
+ * Whom a node keeps connected: the members in force, and those whose removal is not committed yet, since they have to
+ * learn of it. A tombstone counts from the moment that it is committed: until then the removal may be taken back.
+ */
+export const directoryOf = (inForce: Membership, committed: Membership): Membership => {
+  const departing = committed.members.filter((member) => findMember(inForce, member.id) === undefined)
+  return { ...inForce, members: [...inForce.members, ...departing], tombstones: committed.tombstones }
+}
+
 /**
  * What a peer is to this node.
  *
  * `member`: it may say everything. `guest`: a trusted key that is no member; it may ask to join and nothing else.
- * `refused`: the connection ends; `reason` is for the log and says what to change.
+ * `removed`: the key or the name of a removed member; a link with it ends once it was told so, and what it may ask as a
+ * guest is answered with the same. `refused`: the connection ends; `reason` is for the log and says what to change.
  */
 export type PeerStanding =
   | { readonly _tag: "member" }
   | { readonly _tag: "guest" }
+  | { readonly _tag: "removed" }
   | { readonly _tag: "refused"; readonly reason: string }
 
 const member: PeerStanding = { _tag: "member" }
 const guest: PeerStanding = { _tag: "guest" }
+const removed: PeerStanding = { _tag: "removed" }
 const refused = (reason: string): PeerStanding => ({ _tag: "refused", reason })
 
 /**
@@ -46,8 +65,8 @@ export const judgePeer = (own: PeerIdentity, membership: Membership, peer: PeerI
   if (own.clusterId !== null && peer.clusterId !== null && own.clusterId !== peer.clusterId) {
     return refused(`it belongs to cluster ${peer.clusterId}, and this node to ${own.clusterId}`)
   }
-  if (membership.tombstones.some((tombstone) => tombstone.publicKey === peer.publicKey)) {
-    return refused("its key belongs to a removed member, and never comes back")
+  if (membership.tombstones.some((gone) => gone.publicKey === peer.publicKey || gone.id === peer.nodeId)) {
+    return removed
   }
   const known = findMember(membership, peer.nodeId)
   if (known === undefined) {
@@ -57,6 +76,14 @@ export const judgePeer = (own: PeerIdentity, membership: Membership, peer: PeerI
   }
   if (known.publicKey !== peer.publicKey) return guest
   return known.incarnation === null || known.incarnation === peer.incarnation ? member : guest
+}
+
+/** What a removed member is told in place of a connection. */
+export const removedNotice: PeerMessage = {
+  _tag: "Refused",
+  term: 0 as Term,
+  reason: "removed",
+  lost: logStart
 }
 
 /** Whether a peer of this standing may say this. A guest speaks for itself only, and over no intermediary. */

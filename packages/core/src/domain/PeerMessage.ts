@@ -5,7 +5,7 @@
  */
 import { Schema } from "effect"
 import { DistKvError } from "../DistKvError.ts"
-import { Address, ClusterId, Incarnation, NodeId, PublicKey } from "./Identity.ts"
+import { Address, ClusterId, Incarnation, NodeId, PublicKey, Refusal } from "./Identity.ts"
 import type { LogEntry } from "./LogEntry.ts"
 import { LogEntryFields } from "./LogEntry.ts"
 import { Member } from "./Membership.ts"
@@ -31,13 +31,25 @@ export const AdminCommand = Schema.TaggedUnion({
   },
   /** An operator adds a node that awaits a join. */
   AddMember: { id: NodeId, publicKey: PublicKey, address: Address, learner: Schema.Boolean },
+  /** Removes a member for good; its id and key never come back. */
+  RemoveMember: { id: NodeId, force: Schema.Boolean },
+  /** Makes a learner a voter, once it has caught up and every live voter reaches it. */
+  PromoteMember: { id: NodeId, force: Schema.Boolean },
+  /** Makes a voter a learner. */
+  DemoteMember: { id: NodeId, force: Schema.Boolean },
+  /** Says where a member is that cannot say so itself. */
+  UpdateAddress: { id: NodeId, address: Address },
   /** Hands leadership to `to`, or to the voter that is furthest ahead. */
   Transfer: { to: Schema.NullOr(NodeId) }
 })
 export type AdminCommand = typeof AdminCommand.Type
 
 export const AdminResult = Schema.TaggedUnion({
-  Admitted: { member: Member, clusterId: ClusterId },
+  /** `members` are all of them, so that the new one knows whom to expect before it has heard of the log. */
+  Admitted: { member: Member, clusterId: ClusterId, members: Schema.optionalKey(Schema.Array(Member)) },
+  /** The member as it is from now on. */
+  Changed: { member: Member },
+  Removed: { id: NodeId },
   Transferred: { leader: NodeId, term: Term },
   Failed: { error: DistKvError },
   /** This node leads no more, or not yet; nothing was done. */
@@ -107,7 +119,13 @@ const fields = {
   /** `index` is null when the node cannot confirm its leadership. */
   ReadIndexReply: { id: count, index: Schema.NullOr(LogIndex) },
   AdminRequest: { id: count, hops: count, remainingMs: count, command: AdminCommand },
-  AdminReply: { id: count, result: AdminResult }
+  AdminReply: { id: count, result: AdminResult },
+  /**
+   * Tells a node that it is refused for good. As `removed` it comes from any member that knows the removal to be
+   * committed, also from its transport, in place of a connection. As `rolledBack` it comes from the leader of `term`,
+   * which remembers that the node had acknowledged the entry `lost` in this term.
+   */
+  Refused: { term: Term, reason: Refusal, lost: LogId }
 }
 
 /**

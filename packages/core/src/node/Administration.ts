@@ -1,7 +1,7 @@
 /** Changes of the cluster, asked for on this node: joining, admitting others, handing leadership over. */
 import { Duration, Effect } from "effect"
 import { Schema } from "effect"
-import type { AddMember, CallOptions, JoinOptions } from "../DistKv.ts"
+import type { AddMember, CallOptions, ChangeOptions, DistKv, JoinOptions } from "../DistKv.ts"
 import {
   type ClusterError,
   type DistKvError,
@@ -10,8 +10,8 @@ import {
   NoLeader,
   OutcomeUnknown
 } from "../DistKvError.ts"
-import { Address, NodeId } from "../domain/Identity.ts"
-import { findMember, type Member } from "../domain/Membership.ts"
+import { Address, NodeId, refusalText } from "../domain/Identity.ts"
+import { emptyMembership, findMember, type Member } from "../domain/Membership.ts"
 import type { AdminCommand, AdminResult } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
 import { parsePublicKey } from "../domain/PublicKeyText.ts"
@@ -40,7 +40,7 @@ const ended = (node: RaftNode): Effect.Effect<never, ClusterError> =>
 /** Asks this node's leader, wherever it is. */
 const ask = (node: RaftNode, command: AdminCommand, timeoutMs: number): Effect.Effect<AdminResult, ClusterError> => {
   const asked = Effect.callback<AdminResult, ClusterError>((resume) => {
-    const refusal = node.refusal()
+    const refusal = node.refusal() ?? refusedNode(node)
     if (refusal !== null) return resume(Effect.fail(refusal))
     node.offer({
       _tag: "Administer",
@@ -70,12 +70,18 @@ const clusterError = (error: DistKvError): ClusterError => {
   }
 }
 
+/** Why this node can ask nobody: the cluster refuses it. */
+const refusedNode = (node: RaftNode): NoLeader | null => {
+  const { refused } = node.state.belonging
+  return refused === null ? null : new NoLeader({ message: refusalText[refused] })
+}
+
 const unexpected = (result: AdminResult): Effect.Effect<never, ClusterError> =>
   result._tag === "Failed"
     ? Effect.fail(clusterError(result.error))
     : Effect.fail(new NoLeader({ message: "the node that was asked does not lead, and knows nobody who does" }))
 
-export const addMember = (
+const addMember = (
   node: RaftNode,
   member: AddMember,
   options: CallOptions | undefined
@@ -99,6 +105,64 @@ export const addMember = (
     (result) => result._tag === "Admitted" ? Effect.succeed(result.member) : unexpected(result)
   )
 }
+
+/** Removes, promotes or demotes a member. */
+const change = <A>(
+  node: RaftNode,
+  id: string,
+  options: CallOptions | undefined,
+  commandOf: (id: NodeId) => AdminCommand,
+  valueOf: (result: AdminResult) => A | undefined
+): Effect.Effect<A, ClusterError> => {
+  const timeout = deadlineOf("change", options)
+  if (timeout instanceof InvalidRequest) return Effect.fail(timeout)
+  if (!isNodeId(id)) return invalid("this is no node id")
+  return Effect.flatMap(ask(node, commandOf(id), timeout), (result) => {
+    const value = valueOf(result)
+    return value === undefined ? unexpected(result) : Effect.succeed(value)
+  })
+}
+
+const memberOf = (result: AdminResult): Member | undefined => result._tag === "Changed" ? result.member : undefined
+
+const removeMember = (
+  node: RaftNode,
+  id: string,
+  options: ChangeOptions | undefined
+): Effect.Effect<void, ClusterError> => {
+  const commandOf = (id: NodeId): AdminCommand => ({ _tag: "RemoveMember", id, force: options?.force ?? false })
+  return Effect.asVoid(
+    change(node, id, options, commandOf, (result) => result._tag === "Removed" ? result.id : undefined)
+  )
+}
+
+const promoteMember = (
+  node: RaftNode,
+  id: string,
+  options: ChangeOptions | undefined
+): Effect.Effect<Member, ClusterError> => {
+  const commandOf = (id: NodeId): AdminCommand => ({ _tag: "PromoteMember", id, force: options?.force ?? false })
+  return change(node, id, options, commandOf, memberOf)
+}
+
+const demoteMember = (
+  node: RaftNode,
+  id: string,
+  options: ChangeOptions | undefined
+): Effect.Effect<Member, ClusterError> => {
+  const commandOf = (id: NodeId): AdminCommand => ({ _tag: "DemoteMember", id, force: options?.force ?? false })
+  return change(node, id, options, commandOf, memberOf)
+}
+
+const updateAddress = (
+  node: RaftNode,
+  id: string,
+  address: string,
+  options: CallOptions | undefined
+): Effect.Effect<Member, ClusterError> =>
+  isAddress(address)
+    ? change(node, id, options, (id) => ({ _tag: "UpdateAddress", id, address }), memberOf)
+    : invalid("an address is host:port")
 
 export const transfer = (
   node: RaftNode,
@@ -127,6 +191,8 @@ export const join = Effect.fnUntraced(function*(
   const refusal = node.refusal()
   if (refusal !== null) return yield* refusal
   const { state } = node
+  const { refused } = state.belonging
+  if (refused !== null) return yield* new MembershipRejected({ reason: refusalText[refused], final: true })
   if (state.clusterId !== null && findMember(state.membership, state.id) !== undefined) {
     return yield* new MembershipRejected({ reason: "this node belongs to a cluster already", final: true })
   }
@@ -143,6 +209,9 @@ export const join = Effect.fnUntraced(function*(
     learner
   }, timeout)
   if (result._tag !== "Admitted") return yield* unexpected(result)
+  // Where members' keys are trusted, the leader's is known from here on, although the log has not said so yet.
+  const told = { ...emptyMembership, members: result.members ?? [] }
+  if (state.membership.members.length === 0 && told.members.length > 0) node.transport.setMembership(told)
   // Admitted as a learner; the leader promotes it by itself when it has caught up and everybody reaches it.
   while (state.parts.clock() < deadline) {
     const own = findMember(state.membership, state.id)
@@ -150,4 +219,13 @@ export const join = Effect.fnUntraced(function*(
     yield* Effect.sleep(lookEvery)
   }
   return findMember(state.membership, state.id) ?? result.member
+})
+
+/** The calls that change the membership. */
+export const memberCalls = (node: RaftNode): Omit<DistKv["Service"]["members"], "list"> => ({
+  add: (member, options) => addMember(node, member, options),
+  remove: (id, options) => removeMember(node, id, options),
+  promote: (id, options) => promoteMember(node, id, options),
+  demote: (id, options) => demoteMember(node, id, options),
+  updateAddress: (id, address, options) => updateAddress(node, id, address, options)
 })

@@ -4,7 +4,7 @@
  */
 import { Duration, Effect, Queue } from "effect"
 import type { StorageFailed } from "../DistKvError.ts"
-import type { ClusterId, Identity } from "../domain/Identity.ts"
+import type { ClusterId, Identity, Refusal } from "../domain/Identity.ts"
 import type { LogIndex } from "../domain/Position.ts"
 import { LogStore } from "../LogStore.ts"
 import type { NodeState } from "../roles/NodeState.ts"
@@ -23,6 +23,8 @@ export interface Errands {
   readonly readForApply: (from: LogIndex, to: LogIndex) => void
   /** Makes the id of the cluster that admitted this node durable. */
   readonly adopt: (clusterId: ClusterId) => void
+  /** Makes it durable that the cluster refuses this node. */
+  readonly saveRefusal: (reason: Refusal) => void
   /** From now on a request waits: deadlines are swept until none does. */
   readonly watchDeadlines: () => void
   /** The loops, once there is a node to run them for. */
@@ -33,12 +35,15 @@ export interface Errands {
   ) => ReadonlyArray<Effect.Effect<never, StorageFailed>>
 }
 
+/** What a node learns of itself, each at most once in its life. */
+type News = { readonly clusterId: ClusterId } | { readonly refused: Refusal }
+
 export const make = Effect.fnUntraced(function*(
   offer: (message: NodeMessage) => void
 ): Effect.fn.Return<Errands, never, LogStore> {
   const store = yield* LogStore
   const reads = yield* Queue.sliding<readonly [LogIndex, LogIndex]>(1)
-  const adoptions = yield* Queue.sliding<ClusterId>(1)
+  const news = yield* Queue.unbounded<News>()
   const sweeps = yield* Queue.sliding<true>(1)
   let sweeping = false
 
@@ -49,13 +54,16 @@ export const make = Effect.fnUntraced(function*(
       offer({ _tag: "EntriesRead", to: null, entries })
     }
   })
-  const adopt = (identity: Identity, transport: OpenTransport) =>
+  const keepIdentity = (first: Identity, transport: OpenTransport) =>
     Effect.gen(function*() {
+      let identity = first
       while (true) {
-        const clusterId = yield* Queue.take(adoptions)
-        yield* Effect.uninterruptible(store.saveIdentity({ ...identity, clusterId }))
-        transport.setClusterId(clusterId)
-        offer({ _tag: "Adopted", clusterId })
+        const change = yield* Queue.take(news)
+        identity = { ...identity, ...change }
+        yield* Effect.uninterruptible(store.saveIdentity(identity))
+        if (!("clusterId" in change)) continue
+        transport.setClusterId(change.clusterId)
+        offer({ _tag: "Adopted", clusterId: change.clusterId })
       }
     })
   const sweep = (state: NodeState) =>
@@ -82,12 +90,17 @@ export const make = Effect.fnUntraced(function*(
 
   return {
     readForApply: (from, to) => void Queue.offerUnsafe(reads, [from, to] as const),
-    adopt: (clusterId) => void Queue.offerUnsafe(adoptions, clusterId),
+    adopt: (clusterId) => void Queue.offerUnsafe(news, { clusterId }),
+    saveRefusal: (refused) => void Queue.offerUnsafe(news, { refused }),
     watchDeadlines: () => {
       if (sweeping) return
       sweeping = true
       Queue.offerUnsafe(sweeps, true)
     },
-    loops: (state, identity, transport) => [readForApply, adopt(identity, transport), sweep(state), watchSpace(state)]
+    loops: (
+      state,
+      identity,
+      transport
+    ) => [readForApply, keepIdentity(identity, transport), sweep(state), watchSpace(state)]
   }
 })

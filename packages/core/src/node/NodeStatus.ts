@@ -23,7 +23,8 @@ export const readiness = (node: NodeState, failed: boolean, closing: boolean): R
       (node.leader !== null && now - node.leaderContactAt < node.parts.electionTimeout),
     applied: node.commit - node.machine.applied < readyLag,
     storage: !failed && !node.diskFull,
-    open: !closing
+    open: !closing,
+    member: node.belonging.refused === null
   }
 }
 
@@ -61,7 +62,8 @@ export const statusOf = (node: NodeState, address: Address, failed: boolean, clo
     ? null
     : Math.max(0, failureTolerance(node.membership, (id) => node.leadership!.isLive(id))),
   members: memberStatuses(node),
-  ready: readiness(node, failed, closing)
+  ready: readiness(node, failed, closing),
+  refused: node.belonging.refused
 })
 
 /** Counters that the node's callers keep. */

@@ -52,6 +52,7 @@ export const make = Effect.fnUntraced(function*(
   const { offer } = life
   const transport = yield* transportPort.open(drawn, (envelope) => offer({ _tag: "Peer", envelope }))
   const address = settings.advertise ?? transport.address
+  transport.introduce({ address, http: settings.http })
   const { hardState, identity, found } = yield* settle(settings, recovered, drawn, address, transport)
   const { log, machine, memberships } = yield* recoverState(found, settings.limits.logWindowBytes)
 
@@ -62,6 +63,9 @@ export const make = Effect.fnUntraced(function*(
     incarnation: identity.incarnation,
     publicKey: transportPort.publicKey,
     clusterId: identity.clusterId,
+    address,
+    http: settings.http,
+    refused: identity.refused ?? null,
     electionTimeout: Duration.toMillis(settings.electionTimeout),
     heartbeat: Duration.toMillis(settings.heartbeat),
     clockDrift: settings.clockDrift,
@@ -79,11 +83,11 @@ export const make = Effect.fnUntraced(function*(
     watchDeadlines: errands.watchDeadlines,
     readForApply: errands.readForApply,
     adopt: errands.adopt,
+    saveRefusal: errands.saveRefusal,
     random: () => random.nextDoubleUnsafe(),
     clock: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
     observer
   })
-  if (memberships.current.members.length > 0) transport.setMembership(memberships.current)
   const checkpointer = yield* Checkpointer.make({
     machine,
     durableIndex: () => state.durable.index,

@@ -2,6 +2,7 @@
 import { Duration, Option } from "effect"
 import type {
   CallOptions,
+  ChangeOptions,
   Consistency,
   DeleteOptions,
   DeleteRangeOptions,
@@ -31,6 +32,7 @@ export type Checked<A> = A | InvalidRequest
 const callNames = ["timeout"] as const satisfies ReadonlyArray<keyof CallOptions>
 const readNames = [...callNames, "consistency", "minRevision"] as const satisfies ReadonlyArray<keyof ReadOptions>
 const optionNames = {
+  change: new Set<string>([...callNames, "force"] satisfies ReadonlyArray<keyof ChangeOptions>),
   call: new Set<string>(callNames),
   read: new Set<string>(readNames),
   set: new Set<string>([...callNames, "ifRevision", "previous"] satisfies ReadonlyArray<keyof SetOptions>),

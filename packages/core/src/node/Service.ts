@@ -13,6 +13,7 @@ import {
   CompareFailed,
   InvalidRequest,
   KeyNotFound,
+  NoLeader,
   Overloaded,
   type ReadError,
   Shutdown,
@@ -22,6 +23,7 @@ import {
 import type { Command } from "../domain/Command.ts"
 import { encodeCommand } from "../domain/CommandCodec.ts"
 import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
+import { refusalText } from "../domain/Identity.ts"
 import { maxCommandBytes } from "../domain/LogEntry.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import { holdsLease } from "../roles/Leasing.ts"
@@ -104,7 +106,7 @@ class Calls {
     return Effect.callback<A, E | ReadError>((resume) => {
       if (demand instanceof InvalidRequest) return resume(Exit.fail(demand))
       if (timeout instanceof InvalidRequest) return resume(Exit.fail(timeout))
-      const refusal = this.refuseRead()
+      const refusal = this.refuseRead(demand.consistency === "stale")
       if (refusal !== null) return resume(Exit.fail(refusal))
       this.counters.reads++
       const { state } = this.node
@@ -149,20 +151,24 @@ class Calls {
     }))
   }
 
-  private refuseWrite(): Overloaded | Shutdown | StorageFailed | null {
+  private refuseWrite(): NoLeader | Overloaded | Shutdown | StorageFailed | null {
     const refusal = this.refusal()
     if (refusal !== null) return refusal
     const { pendingBytes, pendingWrites } = this.node.state.parts.limits
     return this.writes >= pendingWrites || this.writeBytes >= pendingBytes ? this.overloaded("writes") : null
   }
 
-  private refuseRead(): Overloaded | Shutdown | StorageFailed | null {
-    return this.refusal() ??
-      (this.reads >= this.node.state.parts.limits.pendingReads ? this.overloaded("reads") : null)
+  private refuseRead(stale: boolean): NoLeader | Overloaded | Shutdown | StorageFailed | null {
+    const refusal = this.refusal()
+    // What it has, a node shows, whoever refuses it.
+    if (refusal !== null && !(stale && refusal._tag === "NoLeader")) return refusal
+    return (this.reads >= this.node.state.parts.limits.pendingReads ? this.overloaded("reads") : null)
   }
 
-  private refusal(): Shutdown | StorageFailed | null {
-    return this.node.refusal() ?? (this.node.isClosing() ? new Shutdown() : null)
+  private refusal(): Shutdown | StorageFailed | NoLeader | null {
+    const { refused } = this.node.state.belonging
+    return this.node.refusal() ?? (this.node.isClosing() ? new Shutdown() : null) ??
+      (refused === null ? null : new NoLeader({ message: refusalText[refused] }))
   }
 
   private overloaded(what: string): Overloaded {
@@ -258,7 +264,7 @@ export const make = (node: RaftNode): DistKv["Service"] => {
     join: (address, options) => Administration.join(node, address, options),
     members: {
       list: alive(() => memberStatuses(state)),
-      add: (member, options) => Administration.addMember(node, member, options)
+      ...Administration.memberCalls(node)
     },
     transferLeadership: (to, options) => Administration.transfer(node, to, options),
     stopped: node.stopped

@@ -11,7 +11,7 @@ import type { LogId, Term } from "../domain/Position.ts"
 import { isQuorum } from "../rules/Quorum.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
 import { peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
-import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
+import { answerVote, higherTerm, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
 import type { NodeState } from "./NodeState.ts"
 
 export class Candidate {
@@ -103,6 +103,9 @@ export class Candidate {
       case "ReadIndexReply":
       case "AdminReply":
         return takeAnswer(node, from, message)
+      case "Refused":
+        takeRefusal(node, message)
+        return node.belonging.refused === null ? undefined : node.become("Follower")
       case "AppendReply":
       case "TimeoutNow":
       case "LinkReport":
@@ -116,7 +119,7 @@ export class Candidate {
     const { node } = this
     if (node.now < node.electionDeadline) return
     // With a stuck disk terms would rise in memory only, and depose whoever leads once the disk moves again.
-    const mayGoOn = node.isVoter && !node.closing && !node.diskIsStuckFor(node.parts.electionTimeout)
+    const mayGoOn = node.belonging.mayCampaign && !node.closing && !node.diskIsStuckFor(node.parts.electionTimeout)
     node.become(mayGoOn ? "Candidate" : "Follower")
   }
 

@@ -1,8 +1,8 @@
 /** How a node that does not lead serves its callers: it passes on what needs the leader, and takes the answers. */
 import { MembershipRejected, NoLeader, OutcomeUnknown } from "../DistKvError.ts"
-import { missingFeatures } from "../domain/Features.ts"
-import type { NodeId } from "../domain/Identity.ts"
-import type { AdminResult, Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
+import { feature, missingFeatures } from "../domain/Features.ts"
+import { type NodeId, refusalText } from "../domain/Identity.ts"
+import type { AdminCommand, AdminResult, Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { Administer } from "../state/NodeMessage.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
 import { pendingWrite } from "../state/PendingWrites.ts"
@@ -66,6 +66,10 @@ const askReadIndex = (node: NodeState, leader: NodeId): void => {
 
 const passOnAdmin = (node: NodeState, leader: NodeId, request: Administer): void => {
   if (request.hops >= maxHops) return request.done({ _tag: "NotLeader" })
+  if (!isOfFirstRelease(request.command) && !knowsAdministration(node.parts.transport.features(leader))) {
+    const reason = `the leader ${leader} runs an older version that cannot do this; upgrade it first`
+    return request.done({ _tag: "Failed", error: new MembershipRejected({ reason, final: false }) })
+  }
   const id = node.nextRequestId()
   const sent = node.send(leader, {
     _tag: "AdminRequest",
@@ -77,6 +81,12 @@ const passOnAdmin = (node: NodeState, leader: NodeId, request: Administer): void
   if (sent) node.passedOn.set(id, request)
   else node.waitForLeader(request)
 }
+
+const isOfFirstRelease = ({ _tag }: AdminCommand): boolean =>
+  _tag === "Join" || _tag === "AddMember" || _tag === "Transfer"
+
+const knowsAdministration = (features: number | null | undefined): boolean =>
+  ((features ?? 0) & feature.administration) !== 0
 
 /** Takes a leader's answer to something this node passed on; every role does. */
 export const takeAnswer = (
@@ -180,7 +190,12 @@ export const peerRequest = (
   { features, from }: Envelope,
   request: PeerMessageOf<"AdminRequest">
 ): Administer | null => {
-  const done = (result: AdminResult) => {
+  const done = (given: AdminResult) => {
+    let result = given
+    // An older version does not expect the members in an answer.
+    if (given._tag === "Admitted" && !knowsAdministration(features)) {
+      result = { _tag: "Admitted", member: given.member, clusterId: given.clusterId }
+    }
     node.send(from, { _tag: "AdminReply", id: request.id, result })
     node.parts.transport.flush()
   }
@@ -195,12 +210,28 @@ export const peerRequest = (
   return { _tag: "Administer", command, deadline: node.now + request.remainingMs, hops: request.hops, done }
 }
 
+/** A removed node hears no answer any more; that it was removed itself, it knows. */
+const settleRefused = (node: NodeState): void => {
+  if (node.belonging.refused !== "removed") return
+  const isOwnRemoval = ({ command }: Administer) => command._tag === "RemoveMember" && command.id === node.id
+  for (const [id, request] of node.passedOn) {
+    if (!isOwnRemoval(request)) continue
+    node.passedOn.delete(id)
+    request.done({ _tag: "Removed", id: node.id })
+  }
+  for (const request of node.waitingAdmin.splice(0)) {
+    const error = new NoLeader({ message: refusalText.removed })
+    request.done(isOwnRemoval(request) ? { _tag: "Removed", id: node.id } : { _tag: "Failed", error })
+  }
+}
+
 /** Settles whatever has reached its deadline, and gives up a question that was not answered in time. */
 export const sweep = (node: NodeState): void => {
   const leaderless = node.leader === null
   node.writes.expire(node.now, leaderless)
   node.reads.expire(node.now, leaderless)
   node.reads.abandon(node.now - node.parts.electionTimeout / 2)
+  settleRefused(node)
   const waiting = node.waitingAdmin
   for (let i = waiting.length - 1; i >= 0; i--) {
     if (waiting[i]!.deadline > node.now) continue

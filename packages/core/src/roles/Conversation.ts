@@ -21,16 +21,33 @@ export const mayListen = (node: NodeState, envelope: Envelope): boolean => {
   if (node.clusterId !== null && clusterId !== null && clusterId !== node.clusterId) return false
   if (message._tag === "AdminRequest" && isOwnJoin(message, envelope)) return true
   if (from === node.id) return false
-  const { members, tombstones } = node.membership
-  if (tombstones.some((gone) => gone.id === from || gone.publicKey === publicKey)) return false
-  const member = findMember(node.membership, from)
+  const { current, lastCommitted } = node.memberships
+  // Until its removal is committed a member is one, and its acknowledgement says that it has learned of it.
+  if (lastCommitted.tombstones.some((gone) => gone.id === from || gone.publicKey === publicKey)) return false
+  const member = findMember(current, from) ?? findMember(lastCommitted, from)
   if (member !== undefined) {
     return member.publicKey === publicKey && (member.incarnation === null || member.incarnation === incarnation)
   }
-  if (members.some((other) => other.publicKey === publicKey)) return false
+  if (current.members.some((other) => other.publicKey === publicKey)) return false
   if (node.clusterId === null) return clusterId !== null
   return clusterId === node.clusterId && (message._tag === "AppendRequest" || message._tag === "VoteRequest")
 }
+
+/**
+ * Takes what a member says of this node's being refused for good. One that was rolled back holds the leader's word
+ * against its own log: it is refused only if that lacks the entry, of the very term in which it was acknowledged.
+ */
+export const takeRefusal = (node: NodeState, refusal: PeerMessageOf<"Refused">): void => {
+  if (refusal.reason === "removed") return node.belonging.refuse("removed")
+  const { log } = node
+  const { index, term } = refusal.lost
+  const isLost = index > log.last || (index >= log.first && log.termAt(index) !== term)
+  if (refusal.term === node.term && isLost) node.belonging.refuse("rolledBack")
+}
+
+/** Whether a message asks for what a refused node must not do any more. */
+export const isForMembers = ({ _tag }: PeerMessage): boolean =>
+  _tag === "VoteRequest" || _tag === "AppendRequest" || _tag === "TimeoutNow"
 
 const isOwnJoin = ({ command }: PeerMessageOf<"AdminRequest">, { from, incarnation, publicKey }: Envelope): boolean =>
   command._tag === "Join" && command.id === from && command.publicKey === publicKey &&

@@ -14,7 +14,7 @@ import { matchAppend } from "../rules/LogMatching.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
 import { Testimony } from "./Agreement.ts"
 import { passOn, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
-import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
+import { answerVote, higherTerm, isForMembers, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
 import { withholdsMs } from "./Leasing.ts"
 import type { NodeState } from "./NodeState.ts"
 
@@ -91,6 +91,7 @@ export class Follower {
     const { node } = this
     const { from, message } = envelope
     if (node.clusterId === null) return this.receiveOutside(envelope)
+    if (node.belonging.refused !== null && isForMembers(message)) return
     const higher = higherTerm(node, message)
     if (higher !== null) {
       node.raiseTerm(higher)
@@ -121,6 +122,8 @@ export class Follower {
       case "StateDigest":
         if (message.term === node.term && from === node.leader) this.testimony.receive(message)
         return
+      case "Refused":
+        return takeRefusal(node, message)
       case "VoteReply":
       case "AppendReply":
       case "LinkReport":
@@ -231,7 +234,9 @@ export class Follower {
 
   private timeoutNow({ from }: Envelope, { term }: PeerMessageOf<"TimeoutNow">): void {
     const { node } = this
-    if (term !== node.term || from !== node.leader || !node.isVoter || node.closing) return
+    if (term !== node.term || from !== node.leader || !node.isVoter || !node.belonging.mayCampaign || node.closing) {
+      return
+    }
     node.campaignByTransfer = true
     node.become("Candidate")
   }
@@ -243,7 +248,7 @@ export class Follower {
     // Whoever led is given no more requests: to a dead leader they would be lost, and their outcome unknown.
     node.setLeader(null)
     // A node whose disk does not answer would make a leader that cannot acknowledge anything.
-    if (!node.isVoter || node.closing || node.diskIsStuckFor(node.parts.electionTimeout)) return
+    if (!node.belonging.mayCampaign || node.closing || node.diskIsStuckFor(node.parts.electionTimeout)) return
     // With the disk reserve reached another should lead, but a leader that can only delete is better than none.
     if (node.diskFull && ++this.deferred < 4) return
     node.become("Candidate")

@@ -94,6 +94,14 @@ export class Handover {
     this.hasTold = true
   }
 
+  /** Tells the best voter to campaign at once, whatever it lacks: this leader leads no more. */
+  tellBest(): void {
+    const target = this.best()
+    if (target === null) return
+    this.hasTold = true
+    this.node.send(target, { _tag: "TimeoutNow", term: this.node.term })
+  }
+
   /** Called with every heartbeat: says it again, or gives up. Returns whether the attempt has just ended. */
   tick(): boolean {
     const { attempt, node } = this

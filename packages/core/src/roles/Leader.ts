@@ -27,6 +27,7 @@ import { Changes } from "./Changes.ts"
 import { forwardedWrite, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
 import { Handover } from "./Handover.ts"
+import { leave, resign, sendBack } from "./Leaving.ts"
 import type { NodeState } from "./NodeState.ts"
 import { Replication } from "./Replication.ts"
 
@@ -63,7 +64,7 @@ export class Leader {
     this.firstIndex = this.add({ _tag: "NoOp" })
     this.replication.beginRound()
     for (const read of node.reads.takeWaiting()) this.reads.add(read)
-    for (const request of node.waitingAdmin.splice(0)) this.administer(request)
+    this.takeWaitingAdmin()
     this.takeParked()
   }
 
@@ -111,6 +112,11 @@ export class Leader {
   /** Ends a turn: new entries go to the peers and to the own disk at the same time. */
   flush(): void {
     const { node } = this
+    // What this node had asked of the leader before, and was sent back, is for itself now.
+    if (node.next === null) {
+      if (node.waitingAdmin.length > 0) this.takeWaitingAdmin()
+      if (node.writes.parkedCount > 0) this.takeParked()
+    }
     if (this.fresh.length > 0) {
       node.observeAppended(this.fresh)
       this.fresh = []
@@ -121,7 +127,7 @@ export class Leader {
       return node.endTurn()
     }
     this.advanceCommit()
-    this.changes.advance(this.mayChange)
+    if (this.changes.advance(this.mayChange) && !node.isVoter) resign(node, this.handover)
     if (this.reads.wantsRound && this.isSettled) this.reads.begin(this.replication.beginRound(), node.commit)
     this.replication.flush()
     this.confirmReads()
@@ -144,6 +150,7 @@ export class Leader {
     const { questions, reads } = this.reads.drain()
     for (const read of reads) node.reads.wait(read)
     for (const [from, id] of questions) node.send(from, { _tag: "ReadIndexReply", id, index: null })
+    sendBack(node)
     this.changes.end()
     this.handover.end()
     node.resetElectionDeadline()
@@ -180,7 +187,7 @@ export class Leader {
         if (findMember(node.membership, from)?.incarnation === null) this.changes.met(from, incarnation)
         return this.replication.receive(from, message)
       case "LinkReport":
-        if (message.term === node.term) this.changes.reports.set(from, message)
+        if (message.term === node.term) this.changes.readiness.reports.set(from, message)
         return
       case "StateDigest":
         if (message.term === node.term) this.agreement.receive(from, message)
@@ -197,6 +204,7 @@ export class Leader {
         return takeAnswer(node, from, message)
       case "VoteReply":
       case "TimeoutNow":
+      case "Refused":
         return
     }
   }
@@ -220,7 +228,7 @@ export class Leader {
     const { node } = this
     // Out of time before it got into the log: the next sweep says so, and nothing is done for nobody.
     if (write.deadline <= node.now) return
-    if (this.handover.isUnderWay || node.closing) return node.writes.park(write)
+    if (this.holdsWrites) return node.writes.park(write)
     const kind = write.record[5]
     if (node.diskFull && kind !== commandKind.Delete && kind !== commandKind.DeleteRange) {
       const message = "the disk reserve is reached; only deletes are taken until there is space again"
@@ -257,8 +265,12 @@ export class Leader {
   }
 
   private takeParked(): void {
-    if (this.handover.isUnderWay || this.node.closing) return
+    if (this.holdsWrites) return
     for (const write of this.node.writes.takeParked()) if (write.phase === "Parked") this.propose(write)
+  }
+
+  private takeWaitingAdmin(): void {
+    for (const request of this.node.waitingAdmin.splice(0)) this.administer(request)
   }
 
   private administer(request: Administer | null): void {
@@ -267,10 +279,22 @@ export class Leader {
       case "Transfer":
         if (this.handover.order(request, request.command.to)) this.takeParked()
         return
+      case "RemoveMember":
+      case "DemoteMember":
+        if (request.command.id !== this.node.id) return this.changes.ask(request, request.command)
+        if (leave(this.node, this.changes, this.handover, request, request.command)) this.takeParked()
+        return
       case "Join":
       case "AddMember":
+      case "PromoteMember":
+      case "UpdateAddress":
         return this.changes.ask(request, request.command)
     }
+  }
+
+  /** Whether new writes wait: for a successor, or because this node is leaving and they would be lost with it. */
+  private get holdsWrites(): boolean {
+    return this.handover.isUnderWay || this.node.closing || this.changes.isLeaving
   }
 
   private advanceCommit(): void {
@@ -304,12 +328,12 @@ export class Leader {
     const { node, replication } = this
     const drift = node.parts.clockDrift
     if (drift === null) return
-    node.leaseUntil = !this.isSettled || this.handover.endsLease
+    node.leaseUntil = !this.isSettled || this.handover.endsLease || node.next !== null
       ? Number.NEGATIVE_INFINITY
       : leaseUntil(node.membership, (id) => {
         if (id === node.id) return Number.POSITIVE_INFINITY
         const heardAt = replication.progress.get(id)?.answeredAt ?? Number.NEGATIVE_INFINITY
-        return promisedUntil({ heardAt, withholdsMs: this.changes.reports.get(id)?.withholdsMs ?? 0 }, drift)
+        return promisedUntil({ heardAt, withholdsMs: this.changes.readiness.reports.get(id)?.withholdsMs ?? 0 }, drift)
       })
   }
 
@@ -329,7 +353,7 @@ export class Leader {
     if (isUnwell && node.now >= this.handAgainAt) {
       // Proposals are held while it lasts, so a target that does not take over is not asked again at once.
       this.handAgainAt = node.now + 10 * electionTimeout
-      this.handover.handTo((id) => this.changes.reports.get(id)?.full === false)
+      this.handover.handTo((id) => this.changes.readiness.reports.get(id)?.full === false)
     }
     this.cutHistory()
     this.agreement.tick()
@@ -361,8 +385,8 @@ export class Leader {
     return {
       match: this.replication.match(id),
       contactAt: progress?.contactAt ?? this.node.now,
-      version: own ? this.node.parts.version : this.changes.reports.get(id)?.version ?? null,
-      missing: this.changes.missingOf(id),
+      version: own ? this.node.parts.version : this.changes.readiness.reports.get(id)?.version ?? null,
+      missing: this.changes.readiness.missingOf(id),
       forgot: progress?.forgot ?? false
     }
   }

@@ -12,9 +12,9 @@ import { Overloaded, StorageFailed } from "../DistKvError.ts"
 import type { Limits } from "../DistKvSettings.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
 import { flawOfFeatures } from "../domain/Features.ts"
-import type { ClusterId, Incarnation, NodeId, PublicKey } from "../domain/Identity.ts"
+import type { Address, ClusterId, Incarnation, NodeId, PublicKey } from "../domain/Identity.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
-import { findMember, type Membership } from "../domain/Membership.ts"
+import type { Membership } from "../domain/Membership.ts"
 import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
@@ -28,16 +28,19 @@ import { PendingWrites } from "../state/PendingWrites.ts"
 import type { RaftLog } from "../state/RaftLog.ts"
 import type { StateMachine } from "../state/StateMachine.ts"
 import { WriteBuffer } from "../state/WriteBuffer.ts"
-import type { DurableClaim, OpenTransport } from "../Transport.ts"
+import type { DurableClaim } from "../Transport.ts"
+import { Belonging, type BelongingParts } from "./Belonging.ts"
 import { ForwardFilter } from "./ForwardFilter.ts"
 import { viewOf } from "./viewOf.ts"
 
 /** What a node is made of; all fixed for the life of the process. */
-export interface NodeParts {
-  readonly id: NodeId
+export interface NodeParts extends BelongingParts {
   readonly incarnation: Incarnation
   readonly publicKey: PublicKey
   readonly clusterId: ClusterId | null
+  /** Where others reach this node and its HTTP interface, as it says itself. */
+  readonly address: Address
+  readonly http: string | null
   /** Milliseconds. */
   readonly electionTimeout: number
   readonly heartbeat: number
@@ -50,8 +53,6 @@ export interface NodeParts {
   readonly hardState: HardState
   readonly log: RaftLog
   readonly machine: StateMachine
-  readonly memberships: MembershipLog
-  readonly transport: OpenTransport
   readonly submit: (number: number, write: LogWrite) => void
   /** Since when (milliseconds, monotonic) the oldest log commit is under way. */
   readonly commitBusySince: () => number | null
@@ -81,6 +82,7 @@ export class NodeState {
   readonly log: RaftLog
   readonly machine: StateMachine
   readonly memberships: MembershipLog
+  readonly belonging: Belonging
   readonly writes = new PendingWrites()
   readonly reads = new PendingReads()
   readonly forwardFilter = new ForwardFilter()
@@ -164,8 +166,9 @@ export class NodeState {
     this.startedAt = this.now
     this.run = Math.floor(parts.random() * 2 ** 52)
     this.lastRequestId = Math.floor(parts.random() * 2 ** 51)
+    this.belonging = new Belonging(parts)
     // A sole voter has nobody to wait for.
-    this.electionDeadline = this.now + (this.isSoleVoter ? 0 : this.randomTimeout())
+    this.electionDeadline = this.now + (this.belonging.isSoleVoter ? 0 : this.randomTimeout())
     this.view = viewOf(this)
   }
 
@@ -186,11 +189,7 @@ export class NodeState {
   }
 
   get isVoter(): boolean {
-    return findMember(this.membership, this.id)?.standing === "voter"
-  }
-
-  private get isSoleVoter(): boolean {
-    return this.isVoter && !this.membership.members.some(({ id, standing }) => standing === "voter" && id !== this.id)
+    return this.belonging.isVoter
   }
 
   /** Whether everything this node said of its term and vote is durable. */
@@ -262,8 +261,7 @@ export class NodeState {
     if (command._tag === "Configure") {
       const flaw = flawOfFeatures(command.membership.features ?? 0)
       if (flaw !== null) throw new StorageFailed({ message: flaw })
-      this.memberships.append(entry.index, command.membership)
-      this.parts.transport.setMembership(command.membership)
+      this.belonging.append(entry.index, command.membership)
     }
   }
 
@@ -273,7 +271,7 @@ export class NodeState {
     this.log.truncateFrom(index)
     if (this.durable.index >= index) this.durable = { ...this.durable, index: (index - 1) as LogIndex }
     this.truncations.push({ number: this.submitted + 1, from: index })
-    if (this.memberships.truncateFrom(index)) this.parts.transport.setMembership(this.membership)
+    this.belonging.truncateFrom(index)
   }
 
   /** Tells the observer of entries that joined the log. */
@@ -331,7 +329,7 @@ export class NodeState {
     const target = Math.min(index, this.log.last) as LogIndex
     if (target <= this.commit) return
     this.commit = target
-    this.memberships.commitTo(target)
+    this.belonging.commitTo(target)
   }
 
   /** Ends a turn: hands new writes to the committer, applies what is committed, and lets go what is settled. */
@@ -340,6 +338,7 @@ export class NodeState {
     this.applyCommitted()
     this.reads.serve(this.machine.applied, this.machine.revision)
     this.parts.transport.flush()
+    this.belonging.endTurn()
     this.log.evict(Math.min(this.machine.applied, this.durable.index) as LogIndex, this.parts.limits.logWindowBytes)
     if (this.parts.observer !== null) this.parts.observer.stepped(this.view)
     // Here and not where a call begins: only from now on does the sweeper see what waits.

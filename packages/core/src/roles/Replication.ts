@@ -4,8 +4,10 @@
  * Every append carries the number of the leader's latest round of contact, and every reply the highest received; so a
  * reply proves contact at the time when its round was begun, however late it arrives.
  */
+import { feature } from "../domain/Features.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
+import { directoryOf } from "../domain/PeerDirectory.ts"
 import type { AppendRequest, PeerMessageOf } from "../domain/PeerMessage.ts"
 import { before, type LogIndex, type Term } from "../domain/Position.ts"
 import { ContactRounds } from "../rules/ContactRounds.ts"
@@ -28,6 +30,8 @@ export class Replication {
   private broadcast = false
   /** The last append of this turn: followers that stand alike get the very same object, and it is encoded once. */
   private last: AppendRequest | null = null
+  /** Who is no member any more gets what this turn sends, and nothing after it. */
+  private dismisses = false
 
   /** `readForPeer` has entries read that left the memory window; `EntriesRead` follows. */
   constructor(node: NodeState, readForPeer: (id: NodeId, from: LogIndex) => void) {
@@ -37,16 +41,26 @@ export class Replication {
     this.follow()
   }
 
-  /** Replicates to exactly the other members of the membership in force. */
+  /**
+   * Replicates to exactly the other members of the membership in force, and to those whose removal is not committed
+   * yet: they have to learn of it.
+   */
   follow(): void {
-    const { log, membership, now } = this.node
-    for (const { id } of membership.members) {
+    const { log, memberships, now } = this.node
+    const { members } = directoryOf(memberships.current, memberships.lastCommitted)
+    for (const { id } of members) {
       if (id === this.node.id || this.progress.has(id)) continue
       this.progress.set(id, new Progress((log.last + 1) as LogIndex, now))
     }
     for (const id of this.progress.keys()) {
-      if (!membership.members.some((member) => member.id === id)) this.progress.delete(id)
+      if (!members.some((member) => member.id === id)) this.progress.delete(id)
     }
+  }
+
+  /** A membership is committed: everybody hears of it in this turn, and for those who are out it is the last. */
+  dismiss(): void {
+    this.broadcast = true
+    this.dismisses = true
   }
 
   /** A heartbeat is due: links that took nothing are tried again. */
@@ -120,12 +134,27 @@ export class Replication {
   /** Sends each follower what it may get now. */
   flush(): void {
     for (const [id, progress] of this.progress) {
-      if (progress.forgot) continue
+      if (progress.forgot) {
+        if (this.broadcast) this.refuse(id, progress.match)
+        continue
+      }
       const sent = this.sendNew(id, progress)
       if (!sent && (this.broadcast || this.owesCommit(progress))) this.sendAppend(id, progress, [])
     }
     this.broadcast = false
     this.last = null
+    if (!this.dismisses) return
+    this.dismisses = false
+    this.follow()
+  }
+
+  /** Tells a follower that it lost what it had acknowledged: it must vote no more either. */
+  private refuse(id: NodeId, index: LogIndex): void {
+    const { log, parts, term } = this.node
+    // An older version would cut the connection at a message that it does not know.
+    if (((parts.transport.features(id) ?? 0) & feature.administration) === 0) return
+    const lost = { term: log.termAt(index) ?? term, index }
+    this.node.send(id, { _tag: "Refused", term, reason: "rolledBack", lost })
   }
 
   /** Whether this follower waits to hear of a commit that no append has told it of. */

@@ -40,6 +40,11 @@ export class MembershipLog {
     return this.appended.length > 0
   }
 
+  /** The last committed membership and those appended since: what may still be committed is among them. */
+  get possible(): ReadonlyArray<Membership> {
+    return [this.committed, ...this.appended].map(({ membership }) => membership)
+  }
+
   append(index: LogIndex, membership: Membership): void {
     this.appended.push({ index, membership })
   }

@@ -38,6 +38,7 @@ const forgedMessage = (random: Prng): PeerMessage => {
     { _tag: "AppendRequest", term, previous: logStart, committed: 0 as LogIndex, round, entries: [] },
     { _tag: "AppendReply", term, matched: true, index: 1_000_000 as LogIndex, hint: logStart, round },
     { _tag: "TimeoutNow", term },
-    { _tag: "VoteReply", term, preVote: false, granted: false }
+    { _tag: "VoteReply", term, preVote: false, granted: false },
+    { _tag: "Refused", term, reason: random.pick(["removed", "rolledBack"]), lost: logStart }
   ])
 }

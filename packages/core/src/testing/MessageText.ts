@@ -45,5 +45,7 @@ export const messageText = (message: PeerMessage): string => {
       return `Admin #${message.id} ${message.command._tag} hops ${message.hops}`
     case "AdminReply":
       return `Admin #${message.id} ${message.result._tag}`
+    case "Refused":
+      return `Refused ${message.reason} t${message.term} lost ${position(message.lost)}`
   }
 }

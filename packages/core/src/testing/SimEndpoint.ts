@@ -4,7 +4,14 @@ import { NoLeader } from "../DistKvError.ts"
 import { ownFeatures } from "../domain/Features.ts"
 import type { Address, ClusterId, Identity, NodeId, PublicKey } from "../domain/Identity.ts"
 import { emptyMembership, type Membership } from "../domain/Membership.ts"
-import { firstCallId, judgePeer, maySay, type PeerIdentity } from "../domain/PeerDirectory.ts"
+import {
+  firstCallId,
+  type Introduction,
+  judgePeer,
+  maySay,
+  type PeerIdentity,
+  type PeerStanding
+} from "../domain/PeerDirectory.ts"
 import type { AdminCommand, AdminResult, Envelope, Link } from "../domain/PeerMessage.ts"
 import type { OpenTransport, PeerTraffic } from "../Transport.ts"
 import type { SimHost } from "./SimHost.ts"
@@ -23,16 +30,24 @@ export interface Endpoint extends Speaker {
   readonly host: SimHost
   readonly deliver: (envelope: Envelope) => void
   readonly connectsTo: (peer: Endpoint) => boolean
+  /** Whether it turns this peer away as a removed member, and says so. */
+  readonly dismisses: (peer: Endpoint) => boolean
+  /** Where it says that it is. */
+  readonly introduced: Introduction | null
 }
 
 /** The key of a simulated node follows from its id. */
 export const publicKeyOf = (node: string): PublicKey => `ssh-sim ${node}` as PublicKey
+
+/** How often a node looks whether a member takes its connection, in simulated milliseconds. */
+const dialEveryMs = 500
 
 class OpenEndpoint implements Endpoint {
   readonly identity: Identity
   readonly address: Address
   readonly host: SimHost
   clusterId: ClusterId | null
+  introduced: Introduction | null = null
   private readonly network: SimNetwork
   private readonly receive: (envelope: Envelope) => void
   private membership: Membership = emptyMembership
@@ -57,6 +72,15 @@ class OpenEndpoint implements Endpoint {
     this.receive = receive
     // Each process counts from elsewhere, so that a late answer to its predecessor fits no question.
     this.nextCall = firstCallId + host.random.int(0, 2 ** 40)
+    this.dial()
+  }
+
+  /** Members are called again and again, so that one who was removed hears of it although it has nothing to say. */
+  private dial(): void {
+    this.host.after(dialEveryMs, () => {
+      for (const id of this.peers()) this.network.dial(this, id)
+      this.dial()
+    })
   }
 
   readonly deliver = (envelope: Envelope): void => {
@@ -81,9 +105,17 @@ class OpenEndpoint implements Endpoint {
 
   /** Whether it keeps a connection to this peer: a member under another identity is a stranger. */
   connectsTo(peer: Endpoint): boolean {
+    return this.judge(peer)._tag === "member"
+  }
+
+  dismisses(peer: Endpoint): boolean {
+    return this.judge(peer)._tag === "removed"
+  }
+
+  private judge(peer: Endpoint): PeerStanding {
     const { incarnation, nodeId } = peer.identity
     const identity = { nodeId, incarnation, clusterId: peer.clusterId, publicKey: publicKeyOf(nodeId) }
-    return judgePeer(this.own, this.membership, identity)._tag === "member"
+    return judgePeer(this.own, this.membership, identity)
   }
 
   get port(): OpenTransport {
@@ -96,6 +128,8 @@ class OpenEndpoint implements Endpoint {
       },
       flush: () => {},
       setMembership: (membership) => void (this.membership = membership),
+      introduce: (own) => void (this.introduced = own),
+      introductions: () => this.introductions(),
       setClusterId: (clusterId) => void (this.clusterId = clusterId),
       links: () => this.links(),
       traffic: () => this.traffic(),
@@ -106,6 +140,13 @@ class OpenEndpoint implements Endpoint {
 
   private peers(): ReadonlyArray<NodeId> {
     return this.membership.members.map((member) => member.id).filter((id) => id !== this.identity.nodeId)
+  }
+
+  private introductions(): ReadonlyMap<NodeId, Introduction> {
+    const self = this.identity.nodeId
+    const said = this.peers().filter((id) => this.network.isConnected(self, id))
+      .map((id) => [id, this.network.introductionOf(id)] as const)
+    return new Map(said.filter((one): one is readonly [NodeId, Introduction] => one[1] !== null))
   }
 
   private links(): ReadonlyArray<Link> {

@@ -5,7 +5,7 @@
 import { crc32 } from "node:zlib"
 import type { NodeId } from "../domain/Identity.ts"
 import { decodeMessage, encodeMessage } from "../domain/PeerCodec.ts"
-import { firstCallId } from "../domain/PeerDirectory.ts"
+import { firstCallId, type Introduction, removedNotice } from "../domain/PeerDirectory.ts"
 import { type Envelope, laneOf, type PeerMessage } from "../domain/PeerMessage.ts"
 import type { DurableClaim, Transport } from "../Transport.ts"
 import { messageText } from "./MessageText.ts"
@@ -129,6 +129,11 @@ export class SimNetwork {
       !this.link(a, b).isCut && !this.link(b, a).isCut
   }
 
+  /** Where the process of this node says that it is. */
+  introductionOf(node: NodeId): Introduction | null {
+    return this.endpoints.get(node)?.introduced ?? null
+  }
+
   /** Delivers held packets, or those that `which` selects, at once and in order. */
   release(which: (packet: Packet) => boolean = () => true): void {
     const released = this.held.filter(which)
@@ -168,6 +173,10 @@ export class SimNetwork {
     const receiver = this.endpoints.get(to)
     const isCall = (message._tag === "AdminRequest" || message._tag === "AdminReply") && message.id >= firstCallId
     if (receiver !== undefined && !isCall && !endpoint.connectsTo(receiver)) return false
+    if (receiver !== undefined && !isCall && receiver.dismisses(endpoint)) {
+      this.dismiss(receiver, endpoint)
+      return false
+    }
     const verdict = this.filter?.(packet) ?? "deliver"
     if (verdict !== "deliver") {
       if (verdict === "hold") this.held.push(packet)
@@ -181,6 +190,24 @@ export class SimNetwork {
     }
     this.dispatch(endpoint, packet, link)
     return true
+  }
+
+  /** A connection is begun, and turned away where the other side knows its owner for removed. */
+  dial(endpoint: Endpoint, to: NodeId): void {
+    const receiver = this.endpoints.get(to)
+    if (receiver === undefined || endpoint.host.isDead || this.endpoints.get(endpoint.identity.nodeId) !== endpoint) {
+      return
+    }
+    if (receiver.dismisses(endpoint)) this.dismiss(receiver, endpoint)
+  }
+
+  /** Where a connection would begin, the removed member hears why there will be none. */
+  private dismiss(from: Endpoint, removed: Endpoint): void {
+    const [speaker, to] = [from.identity.nodeId, removed.identity.nodeId]
+    if (from.host.isDead || !this.isConnected(speaker, to)) return
+    const bytes = encodeMessage(removedNotice)
+    const packet: Packet = { from: speaker, to, message: removedNotice, bytes, sentAt: this.world.now }
+    this.dispatch(from, packet, this.link(speaker, to))
   }
 
   private dispatch(endpoint: Endpoint, packet: Packet, link: LinkState): void {

@@ -7,9 +7,10 @@ import { defaultLimits } from "../../src/DistKvSettings.ts"
 import { encodeCommand } from "../../src/domain/CommandCodec.ts"
 import type { Key } from "../../src/domain/Entry.ts"
 import { ownFeatures } from "../../src/domain/Features.ts"
-import type { Address, ClusterId, Incarnation, NodeId } from "../../src/domain/Identity.ts"
+import type { Address, ClusterId, Incarnation, NodeId, Refusal } from "../../src/domain/Identity.ts"
 import type { LogEntry } from "../../src/domain/LogEntry.ts"
 import type { Membership, Standing } from "../../src/domain/Membership.ts"
+import type { Introduction } from "../../src/domain/PeerDirectory.ts"
 import type { AdminCommand, AdminResult, Envelope, PeerMessage, PeerMessageOf } from "../../src/domain/PeerMessage.ts"
 import type { Revision } from "../../src/domain/Position.ts"
 import { stamp } from "../../src/domain/RecordCodec.ts"
@@ -164,6 +165,10 @@ export class Bench {
   readonly unreachable = new Set<NodeId>()
   /** What peers announce; everything, where they are not named. */
   readonly features = new Map<NodeId, number | null>()
+  /** What the peers say of where they are. */
+  readonly introduced = new Map<NodeId, Introduction>()
+  /** Refusals that were to be made durable. */
+  readonly saved: Array<Refusal> = []
   /** Messages that did not get through. */
   refused = 0
   player: Player
@@ -185,6 +190,9 @@ export class Bench {
       incarnation: incarnationOf(id),
       publicKey: member(id).publicKey,
       clusterId,
+      address: "n1:7000" as Address,
+      http: null,
+      refused: null,
       electionTimeout,
       heartbeat: 100,
       clockDrift: options.clockDrift ?? null,
@@ -200,6 +208,8 @@ export class Bench {
         send: (to, message, claim) => this.send(to, message, claim),
         flush: () => {},
         setMembership: () => {},
+        introduce: () => {},
+        introductions: () => this.introduced,
         setClusterId: () => {},
         links: () => this.node.membership.members.map((one) => ({ id: one.id, accepts: true, connected: true })),
         traffic: () => [],
@@ -214,6 +224,7 @@ export class Bench {
       watchDeadlines: () => {},
       readForApply: () => {},
       adopt: () => {},
+      saveRefusal: (reason) => void this.saved.push(reason),
       random: () => random[Math.min(drawn++, random.length - 1)]!,
       clock: () => this.now,
       observer: null

@@ -2,7 +2,7 @@
 import { type Duration, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as fs from "node:fs"
-import { ClusterJson } from "../http/Wire.ts"
+import { ClusterJson, type MemberChangedJson } from "../http/Wire.ts"
 import { connect } from "./Connection.ts"
 import { type CommandFailed, failed, misused } from "./ExitStatus.ts"
 import { endpoints, Json, text, timeout, toggle } from "./Flags.ts"
@@ -70,9 +70,38 @@ const add = Command.make("add", {
       : printLine(`added ${styled("bold", member.id)} at ${member.address} as ${member.standing}`)
   })).pipe(Command.withDescription("Admit a node that awaits a join; it catches up, and then it votes"))
 
+const memberId = Argument.String("id").pipe(Argument.withDescription("The member's node id"))
+
+const force = toggle("force", "Do it also where that leaves no live quorum")
+
+const remove = Command.make("remove", { endpoints, timeout, force, id: memberId }, (flags) =>
+  Effect.gen(function*() {
+    const store = yield* connect(flags.endpoints)
+    yield* store.removeMember(flags.id, { timeout: flags.timeout, force: flags.force })
+    yield* (yield* Json) ? printJson({ id: flags.id }) : printLine(`removed ${styled("bold", flags.id)} for good`)
+  })).pipe(Command.withDescription("Remove a member for good: its id and key never come back"))
+
+const sayStanding = (member: MemberChangedJson) =>
+  Effect.flatMap(
+    Json,
+    (json) => json ? printJson(member) : printLine(`${styled("bold", member.id)} is a ${member.standing}`)
+  )
+
+const promote = Command.make("promote", { endpoints, timeout, force, id: memberId }, (flags) =>
+  Effect.gen(function*() {
+    const store = yield* connect(flags.endpoints)
+    yield* sayStanding(yield* store.promoteMember(flags.id, { timeout: flags.timeout, force: flags.force }))
+  })).pipe(Command.withDescription("Make a learner a voter, once it has caught up and every live voter reaches it"))
+
+const demote = Command.make("demote", { endpoints, timeout, force, id: memberId }, (flags) =>
+  Effect.gen(function*() {
+    const store = yield* connect(flags.endpoints)
+    yield* sayStanding(yield* store.demoteMember(flags.id, { timeout: flags.timeout, force: flags.force }))
+  })).pipe(Command.withDescription("Make a voter a learner, which counts in no quorum"))
+
 export const memberCommand = Command.make("member").pipe(
-  Command.withDescription("List and add members"),
-  Command.withSubcommands([list, add])
+  Command.withDescription("List, add, remove, promote and demote members"),
+  Command.withSubcommands([list, add, remove, promote, demote])
 )
 
 export const transferCommand = Command.make("transfer", {

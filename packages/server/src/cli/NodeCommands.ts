@@ -78,6 +78,11 @@ const startFlags = {
     "How much faster one member's clock may run than another's, as a part of 1 (0.01), the same on all members: " +
       "with it reads may use the leader's lease"
   ),
+  trust: choice(
+    "trust",
+    ["file", "members"],
+    "Whose keys are accepted: those in authorized.keys, or those of the cluster's members too"
+  ).pipe(Flag.withDefault("file")),
   diskReserve: count(
     "disk-reserve",
     0,

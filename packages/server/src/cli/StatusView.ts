@@ -28,10 +28,16 @@ const tolerance = (cluster: ClusterJson): string => {
   return `${cluster.failureTolerance} of ${voters} voters may fail now`
 }
 
+const refusals = {
+  removed: "removed from the cluster for good",
+  rolledBack: "its directory is an older one; remove it, and join as a new node"
+} as const
+
 /** A node's whole view: itself, its cluster, the members. */
 export const statusLines = (cluster: ClusterJson): ReadonlyArray<string> => [
   `cluster   ${cluster.clusterId ?? "none yet: this node awaits a join"}`,
   `node      ${styled("bold", cluster.nodeId)} (${cluster.role})`,
+  ...(cluster.refused === undefined ? [] : [`refused   ${styled("red", refusals[cluster.refused])}`]),
   `leader    ${
     cluster.leader === null ? styled("red", "none known") : styled("green", cluster.leader)
   }, term ${cluster.term}`,

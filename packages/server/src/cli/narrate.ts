@@ -1,5 +1,5 @@
 /** What an operator wants to read in a node's log about its place in the cluster, as it changes. */
-import { DistKv, type Shutdown, type Status } from "@distkv/core"
+import { DistKv, refusalText, type Shutdown, type Status } from "@distkv/core"
 import { Duration, Effect } from "effect"
 
 const interval = Duration.millis(100)
@@ -17,8 +17,11 @@ export const narrate: Effect.Effect<never, Shutdown, DistKv> = Effect.gen(functi
   let leadership: string | null = null
   let hasSpace = true
   let refused: ReadonlyArray<string> = []
+  let isWelcome = true
   while (true) {
     const status = yield* kv.status
+    if (isWelcome && status.refused !== null) yield* Effect.logError(refusalText[status.refused])
+    isWelcome = status.refused === null
     const rolledBack = status.members.filter((member) => member.rolledBack === true).map((member) => member.id)
     for (const id of rolledBack) {
       if (refused.includes(id)) continue

@@ -33,7 +33,8 @@ const configOf = (flags: StartFlags): ServerConfig => ({
   electionTimeout: flags.electionTimeout,
   heartbeat: flags.heartbeat,
   clockDrift: flags.clockDrift,
-  diskReserveBytes: flags.diskReserve
+  diskReserveBytes: flags.diskReserve,
+  trust: flags.trust
 })
 
 /** Refuses settings that cannot work, and what would found a second cluster, before anything is touched. */
@@ -56,8 +57,7 @@ const whenReady = Effect.gen(function*() {
   const kv = yield* DistKv
   while (true) {
     const status = yield* kv.status
-    const { applied, leader, open, storage } = status.ready
-    if (status.clusterId !== null && applied && leader && open && storage) return status
+    if (status.clusterId !== null && Object.values(status.ready).every(Boolean)) return status
     yield* Effect.sleep(poll)
   }
 })

@@ -9,13 +9,15 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "
 import { parseTimeoutText } from "./Parameters.ts"
 import { ProblemJson, problemType } from "./Problem.ts"
 import {
-  AddedJson,
   AddMemberJson,
+  AddressJson,
   ClusterJson,
   DeleteJson,
   DeleteRangeJson,
   EntryJson,
   ListJson,
+  MemberChangedJson,
+  RemovedJson,
   SetJson,
   TransferJson,
   TransferredJson
@@ -128,12 +130,54 @@ const cluster = HttpApiEndpoint.get("cluster", "/v1/cluster", {
 const addMember = HttpApiEndpoint.post("addMember", "/v1/cluster/members", {
   query: timeout,
   payload: AddMemberJson,
-  success: AddedJson,
+  success: MemberChangedJson,
   error: clusterFailures
 }).annotate(
   OpenApi.Description,
   "Admits a node that awaits a join, as a learner, promoted once it has caught up unless `learner` is true."
 )
+
+const memberId = { id: Schema.String.annotate({ description: "the member's node id" }) }
+const forcing = { ...timeout, force: Schema.optionalKey(Flag) }
+const forced = "`force` does it also where that leaves no live quorum."
+
+const removeMember = HttpApiEndpoint.delete("removeMember", "/v1/cluster/members/:id", {
+  params: memberId,
+  query: forcing,
+  success: RemovedJson,
+  error: clusterFailures
+}).annotate(
+  OpenApi.Description,
+  `Removes a member for good: its id and key never come back. A leader hands leadership over first. ${forced}`
+)
+
+const updateAddress = HttpApiEndpoint.patch("updateAddress", "/v1/cluster/members/:id", {
+  params: memberId,
+  query: timeout,
+  payload: AddressJson,
+  success: MemberChangedJson,
+  error: clusterFailures
+}).annotate(
+  OpenApi.Description,
+  "Says where a member is that nobody reaches; one that is connected says so itself, and is believed."
+)
+
+const promote = HttpApiEndpoint.post("promoteMember", "/v1/cluster/members/:id/promote", {
+  params: memberId,
+  query: forcing,
+  success: MemberChangedJson,
+  error: clusterFailures
+}).annotate(
+  OpenApi.Description,
+  `Makes a learner a voter, once it has caught up and every live voter reaches it. ${forced}`
+)
+
+const demote = HttpApiEndpoint.post("demoteMember", "/v1/cluster/members/:id/demote", {
+  params: memberId,
+  query: forcing,
+  success: MemberChangedJson,
+  error: clusterFailures
+}).annotate(OpenApi.Description, `Makes a voter a learner, which counts in no quorum. ${forced}`)
 
 const transfer = HttpApiEndpoint.post("transfer", "/v1/cluster/transfer", {
   query: timeout,
@@ -162,7 +206,10 @@ const metrics = HttpApiEndpoint.get("metrics", "/metrics", { success: text("text
 /** What Effect's router serves. */
 export const ServedApi = HttpApi.make("distkv")
   .add(HttpApiGroup.make("ranges").add(list).add(deleteRange))
-  .add(HttpApiGroup.make("cluster").add(cluster).add(addMember).add(transfer))
+  .add(
+    HttpApiGroup.make("cluster").add(cluster).add(addMember).add(removeMember).add(updateAddress)
+      .add(promote).add(demote).add(transfer)
+  )
   .add(HttpApiGroup.make("operations").add(livez).add(readyz).add(metrics))
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error" })
   .annotate(HttpApi.HeadersParseOptions, {})

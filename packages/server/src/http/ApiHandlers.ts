@@ -4,6 +4,7 @@ import {
   type DistKvError,
   InvalidRequest,
   type ListOptions,
+  type Member,
   type MemberStatus,
   type Status
 } from "@distkv/core"
@@ -129,6 +130,7 @@ export const clusterJson = (status: Status): ClusterJson => ({
   commit: status.commit,
   applied: status.applied,
   failureTolerance: status.failureTolerance,
+  ...(status.refused === null ? {} : { refused: status.refused }),
   members: status.members.map((member) => memberJson(status, member))
 })
 
@@ -167,6 +169,9 @@ const ranges = (serving: Serving) =>
         )
     }))
 
+const memberAnswer = (serving: Serving, { address, http, id, publicKey, standing }: Member): Answer =>
+  jsonAnswer(JSON.stringify({ id, address, http, publicKey, standing }), serving.view.headers())
+
 const clusterCalls = (serving: Serving) =>
   HttpApiBuilder.group(ServedApi, "cluster", (handlers) =>
     handlers.handleAll({
@@ -175,8 +180,37 @@ const clusterCalls = (serving: Serving) =>
         answering(
           serving,
           "cluster",
-          Effect.map(serving.kv.members.add(payload, query), ({ address, http, id, publicKey, standing }) =>
-            jsonAnswer(JSON.stringify({ id, address, http, publicKey, standing }), serving.view.headers()))
+          Effect.map(serving.kv.members.add(payload, query), (member) => memberAnswer(serving, member))
+        ),
+      removeMember: ({ params, query }) =>
+        answering(
+          serving,
+          "cluster",
+          Effect.map(
+            serving.kv.members.remove(params.id, query),
+            () => jsonAnswer(JSON.stringify({ id: params.id }), serving.view.headers())
+          )
+        ),
+      updateAddress: ({ params, payload, query }) =>
+        answering(
+          serving,
+          "cluster",
+          Effect.map(
+            serving.kv.members.updateAddress(params.id, payload.address, query),
+            (member) => memberAnswer(serving, member)
+          )
+        ),
+      promoteMember: ({ params, query }) =>
+        answering(
+          serving,
+          "cluster",
+          Effect.map(serving.kv.members.promote(params.id, query), (member) => memberAnswer(serving, member))
+        ),
+      demoteMember: ({ params, query }) =>
+        answering(
+          serving,
+          "cluster",
+          Effect.map(serving.kv.members.demote(params.id, query), (member) => memberAnswer(serving, member))
         ),
       transfer: ({ payload, query }) =>
         answering(

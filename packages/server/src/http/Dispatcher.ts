@@ -83,7 +83,8 @@ const dispatch = (
   if (parsed.success.size > 0 && plainPaths.has(path)) {
     return refuse(new InvalidRequest({ message: `${path} has no parameters` }))
   }
-  const json = method === "POST" && jsonPaths.has(path)
+  const json = (method === "POST" && jsonPaths.has(path)) ||
+    (method === "PATCH" && path.startsWith("/v1/cluster/members/"))
   if (json && !isJson(request.headers["content-type"], request.headers["content-encoding"])) {
     dropBody(request)
     return refuse(new InvalidRequest({ message: "the Content-Type is not application/json" }), 415)

@@ -18,7 +18,7 @@ export const live = (serving: Serving): Probe =>
 export const ready = (serving: Serving, verbose: boolean): Effect.Effect<Probe> =>
   Effect.map(Effect.result(serving.kv.status), (status) => {
     const checks = Result.isFailure(status)
-      ? { leader: false, applied: false, storage: false, open: false }
+      ? { leader: false, applied: false, storage: false, open: false, member: true }
       : status.success.ready
     const all = Object.entries({ ...checks, open: checks.open && !serving.draining && !serving.stopped })
     const failed = all.filter(([, holds]) => !holds).map(([name]) => name)

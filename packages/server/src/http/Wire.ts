@@ -4,7 +4,7 @@
  * Revisions, terms, indexes and leases travel as decimal strings, since they may exceed what other languages' JSON
  * readers hold exactly; counts, versions and milliseconds travel as numbers. Values travel as base64.
  */
-import { ClusterId, type Entry, Key, LogIndex, NodeId, Revision, Term } from "@distkv/core"
+import { ClusterId, type Entry, Key, LogIndex, NodeId, Refusal, Revision, Term } from "@distkv/core"
 import { Schema, SchemaTransformation } from "effect"
 
 const digits = Schema.String.check(
@@ -86,6 +86,8 @@ export const ClusterJson = Schema.Struct({
   commit: LogIndexText,
   applied: LogIndexText,
   failureTolerance: Schema.NullOr(Schema.Int),
+  /** Why the cluster wants no more of this node, for good; absent while it does. */
+  refused: Schema.optionalKey(Refusal),
   members: Schema.Array(MemberJson)
 })
 export type ClusterJson = typeof ClusterJson.Type
@@ -98,15 +100,20 @@ export const AddMemberJson = Schema.Struct({
   learner: Schema.optionalKey(Schema.Boolean)
 })
 
-/** A member as it was admitted; `joining` is a learner that is promoted once it has caught up. */
-export const AddedJson = Schema.Struct({
+/** A member as it is after a change; `joining` is a learner that is promoted once it has caught up. */
+export const MemberChangedJson = Schema.Struct({
   id: NodeId,
   address: Schema.String,
   http: Schema.NullOr(Schema.String),
   publicKey: Schema.String,
   standing: Schema.Literals(["voter", "learner", "joining"])
 })
-export type AddedJson = typeof AddedJson.Type
+export type MemberChangedJson = typeof MemberChangedJson.Type
+
+export const RemovedJson = Schema.Struct({ id: NodeId })
+
+/** Where a member is, as `host:port`. */
+export const AddressJson = Schema.Struct({ address: Schema.String })
 
 export const TransferJson = Schema.Struct({ to: Schema.optionalKey(Schema.String) })
 

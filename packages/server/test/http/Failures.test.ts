@@ -53,7 +53,14 @@ const failing = (error: DistKvError) => {
     delete: fail,
     list: fail,
     deleteRange: fail,
-    members: { list: Effect.succeed([]), add: fail },
+    members: {
+      list: Effect.succeed([]),
+      add: fail,
+      remove: fail,
+      promote: fail,
+      demote: fail,
+      updateAddress: fail
+    },
     transferLeadership: fail
   }
 }
@@ -68,6 +75,10 @@ const calls: ReadonlyArray<readonly [line: string, body: string]> = [
   ["POST /key", '{"k":"v"}'],
   ["DELETE /key/k", ""],
   ["POST /v1/cluster/members", '{"id":"n2","address":"h:1","publicKey":"a b"}'],
+  ["DELETE /v1/cluster/members/n2", ""],
+  ["PATCH /v1/cluster/members/n2", '{"address":"h:1"}'],
+  ["POST /v1/cluster/members/n2/promote", ""],
+  ["POST /v1/cluster/members/n2/demote?force=true", ""],
   ["POST /v1/cluster/transfer", "{}"]
 ]
 

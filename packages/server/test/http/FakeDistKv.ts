@@ -80,7 +80,7 @@ export class FakeStore {
   readonly entries = new Map<string, Entry>()
   revision = 0 as Revision
   commands = 0
-  ready = { leader: true, applied: true, storage: true, open: true }
+  ready = { leader: true, applied: true, storage: true, open: true, member: true }
 
   put(key: string, value: Uint8Array | string, revision: Revision): { created: boolean; previous: Entry | null } {
     const previous = this.entries.get(key) ?? null
@@ -117,7 +117,8 @@ export class FakeStore {
       revision: this.revision,
       failureTolerance: 0,
       members: [member],
-      ready: this.ready
+      ready: this.ready,
+      refused: null
     }
   }
 }
@@ -142,6 +143,9 @@ const range = (
     (options.from === undefined || compareKeys(key, options.from) >= 0) &&
     (options.to === undefined || compareKeys(key, options.to) < 0)
   )
+
+const known = (id: string): Effect.Effect<Member, NotFound> =>
+  id === "n1" ? Effect.succeed(member) : Effect.fail(new NotFound({ message: `${id} is no member` }))
 
 /** The service over `store`. */
 export const fakeService = (store: FakeStore): Service =>
@@ -228,7 +232,14 @@ export const fakeService = (store: FakeStore): Service =>
             address: added.address as Address,
             http: null,
             standing: added.learner === true ? "learner" : "joining"
-          })
+          }),
+      remove: (id, options) =>
+        id === "n1" && options?.force !== true
+          ? Effect.fail(new MembershipRejected({ reason: "without n1 there would be no voter left", final: true }))
+          : Effect.asVoid(known(id)),
+      promote: (id) => Effect.map(known(id), () => ({ ...member, standing: "voter" as const })),
+      demote: (id) => Effect.map(known(id), () => ({ ...member, standing: "learner" as const })),
+      updateAddress: (id, moved) => Effect.map(known(id), () => ({ ...member, address: moved as Address }))
     },
     transferLeadership: (to) =>
       to === undefined || to === "n1"

@@ -147,10 +147,12 @@ describe("keys in request targets", () => {
             "POST /v1/locks/a",
             "GET /v1/elections/a",
             "GET /v1/snapshot",
-            "DELETE /v1/cluster/members/n1",
-            "PATCH /v1/cluster/members/n1",
-            "POST /v1/cluster/members/n1/promote",
-            "POST /v1/cluster/members/n1/demote"
+            "GET /v1/cluster/members/n1",
+            "DELETE /v1/cluster/members/n1/",
+            "DELETE /v1/cluster/members//n1",
+            "POST /v1/cluster/members/n1",
+            "POST /v1/cluster/members/n1/remove",
+            "POST /v1/cluster/members/n1/Promote"
           ]
         ) {
           const body = /^(POST|PATCH|PUT) /.test(line) ? "{}" : ""

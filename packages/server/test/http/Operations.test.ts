@@ -1,7 +1,7 @@
-import { Shutdown } from "@distkv/core"
+import { type ChangeOptions, Shutdown } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { FakeStore } from "./FakeDistKv.ts"
+import { fakeService, FakeStore } from "./FakeDistKv.ts"
 import { assertProblem, jsonOf, serving } from "./Harness.ts"
 
 const json = ["Content-Type: application/json"]
@@ -60,6 +60,62 @@ describe("the cluster", () => {
         assertProblem(yield* ask("POST /v1/cluster/transfer", json, '{"to":"n9"}'), 404, "NotFound")
       })
     ))
+
+  it.live("members are removed, promoted, demoted and moved, with what the service answers", () => {
+    const forced: Array<boolean | undefined> = []
+    const store = new FakeStore()
+    const { members } = fakeService(store)
+    const noting = {
+      ...members,
+      remove: (id: string, options?: ChangeOptions) => {
+        forced.push(options?.force)
+        return members.remove(id, options)
+      }
+    }
+    return serving(({ ask }) =>
+      Effect.gen(function*() {
+        const known = {
+          id: "n1",
+          address: "127.0.0.1:12000",
+          http: "http://127.0.0.1:11000",
+          publicKey: store.status.publicKey
+        }
+        assert.deepStrictEqual(jsonOf(yield* ask("POST /v1/cluster/members/n1/promote?timeout=9s")), {
+          ...known,
+          standing: "voter"
+        })
+        assert.deepStrictEqual(jsonOf(yield* ask("POST /v1/cluster/members/n1/demote?force=true")), {
+          ...known,
+          standing: "learner"
+        })
+        assert.deepStrictEqual(jsonOf(yield* ask("PATCH /v1/cluster/members/n1", json, '{"address":"there:1"}')), {
+          ...known,
+          address: "there:1",
+          standing: "voter"
+        })
+        assertProblem(yield* ask("DELETE /v1/cluster/members/n1"), 409, "MembershipRejected")
+        assert.deepStrictEqual(jsonOf(yield* ask("DELETE /v1/cluster/members/n1?force=true&timeout=1s")), { id: "n1" })
+        assertProblem(yield* ask("DELETE /v1/cluster/members/n1?force=false"), 409, "MembershipRejected")
+        assert.deepStrictEqual(forced, [undefined, true, false])
+        for (const call of ["DELETE /v1/cluster/members/n9", "POST /v1/cluster/members/n9/promote"]) {
+          assertProblem(yield* ask(call), 404, "NotFound")
+        }
+        for (const query of ["?force=", "?force=1", "?force=yes", "?forced=true", "?force=true&force=false"]) {
+          assertProblem(yield* ask(`DELETE /v1/cluster/members/n1${query}`), 400, "InvalidRequest")
+        }
+        for (const body of ["{}", '{"address":1}', '{"address":"there:1","id":"n1"}', ""]) {
+          assertProblem(yield* ask("PATCH /v1/cluster/members/n1", json, body), 400, "InvalidRequest")
+        }
+        assertProblem(yield* ask("PATCH /v1/cluster/members/n1", [], '{"address":"h:1"}'), 415, "InvalidRequest")
+      }), { replaced: { members: noting } })
+  })
+
+  it.live("a node that the cluster refuses says so", () =>
+    serving(({ ask }) =>
+      Effect.gen(function*() {
+        const view = jsonOf(yield* ask("GET /v1/cluster")) as { readonly refused?: unknown }
+        assert.strictEqual(view.refused, "removed")
+      }), { replaced: { status: Effect.sync(() => ({ ...new FakeStore().status, refused: "removed" as const })) } }))
 
   it.live("JSON calls take application/json alone, so that no page can send them as a form", () =>
     serving(({ ask }) =>
@@ -142,10 +198,10 @@ describe("health (H14)", () => {
           assert.strictEqual(ready.body, "ok\n")
           assert.strictEqual(
             (yield* ask("GET /readyz?verbose")).body,
-            "[+]leader ok\n[+]applied ok\n[+]storage ok\n[+]open ok\n"
+            "[+]leader ok\n[+]applied ok\n[+]storage ok\n[+]open ok\n[+]member ok\n"
           )
-          for (const check of ["leader", "applied", "storage", "open"] as const) {
-            store.ready = { leader: true, applied: true, storage: true, open: true, [check]: false }
+          for (const check of ["leader", "applied", "storage", "open", "member"] as const) {
+            store.ready = { leader: true, applied: true, storage: true, open: true, member: true, [check]: false }
             const reply = yield* ask("GET /readyz")
             assert.strictEqual(reply.status, 503, check)
             assert.strictEqual(reply.body, `not ready: ${check}\n`)
@@ -243,6 +299,10 @@ describe("the interface's own description", () => {
           "DELETE /v1/kv/{key}",
           "GET /v1/cluster",
           "POST /v1/cluster/members",
+          "DELETE /v1/cluster/members/{id}",
+          "PATCH /v1/cluster/members/{id}",
+          "POST /v1/cluster/members/{id}/promote",
+          "POST /v1/cluster/members/{id}/demote",
           "POST /v1/cluster/transfer",
           "GET /livez",
           "GET /readyz",

@@ -108,6 +108,7 @@ export const helloOf = (name: string, changes: Partial<Hello> = {}): Hello => ({
   nodeId: name as Hello["nodeId"],
   incarnation: Buffer.from(name).toString("hex").padStart(32, "0").slice(-32) as Hello["incarnation"],
   clusterId: null,
+  introduction: null,
   ...changes
 })
 

@@ -2,6 +2,7 @@
 import { Effect, type Scope } from "effect"
 import type { Address, Incarnation, NodeId, PublicKey } from "../../domain/Identity.ts"
 import { encodeMessage } from "../../domain/PeerCodec.ts"
+import { removedNotice } from "../../domain/PeerDirectory.ts"
 import type { AdminResult, Envelope } from "../../domain/PeerMessage.ts"
 import { expectEqual } from "./StoreLaw.ts"
 import {
@@ -288,20 +289,53 @@ const admitting: ReadonlyArray<TransportLaw> = [
       })
   ),
 
-  law("a removed member is cut off and refused from then on", (harness) =>
+  law(
+    "a removed member is told so and cut off; from then on it may only ask to join",
+    (harness) =>
+      Effect.gen(function*() {
+        const [one, other] = yield* pair(harness)
+        yield* connect(one, other)
+        const tombstones = [{ id: other.id, publicKey: other.transport.publicKey }]
+        one.open.setMembership({ ...membershipOf(memberOf(one)), tombstones })
+        yield* until("it is cut off", () => !say(other, one, vote(1)))
+        yield* until("it is told", () => other.heard.some(({ message }) => message._tag === "Refused"))
+        yield* expectEqual("told", other.heard.map(({ message }) => [...encodeMessage(message)])[0], [
+          ...encodeMessage(removedNotice)
+        ])
+        one.heard.length = 0
+        yield* shoutInVain(other, one)
+      })
+  ),
+
+  law(
+    "a removed member that comes back is told so, under its old id with a new key too",
+    (harness) =>
+      Effect.gen(function*() {
+        const [one, other] = yield* pair(harness)
+        const tombstones = [{ id: other.id, publicKey: `${other.transport.publicKey}x` as PublicKey }]
+        one.open.setMembership({ ...membershipOf(memberOf(one)), tombstones })
+        other.open.setMembership(membershipOf(memberOf(one), memberOf(other)))
+        yield* until("it is told", () => !say(other, one, vote(1)) && other.heard.length > 0)
+        yield* expectEqual("told by", other.heard[0]?.from, one.id)
+        yield* expect("it was heard", one.heard.length === 0)
+      })
+  ),
+
+  law("a member says where it is, and the others know while they are connected", (harness) =>
     Effect.gen(function*() {
       const [one, other] = yield* pair(harness)
+      const place = { address: "elsewhere:4711" as Address, http: "http://elsewhere:80" }
+      one.open.introduce(place)
+      other.open.introduce({ address: other.open.address, http: null })
       yield* connect(one, other)
-      const tombstones = [{ id: other.id, publicKey: other.transport.publicKey }]
-      one.open.setMembership({ ...membershipOf(memberOf(one)), tombstones })
-      yield* until("it is cut off", () => !say(other, one, vote(1)))
-      one.heard.length = 0
-      for (let i = 0; i < 10; i++) {
-        say(other, one, vote(2))
-        const result = yield* Effect.exit(other.open.call(one.open.address, joinOf(other), 60))
-        yield* expect("answered", result._tag === "Failure" || result.value._tag === "Failed")
-      }
-      yield* expectEqual("heard", one.heard.length, 0)
+      yield* until("both know", () => other.open.introductions().size === 1 && one.open.introductions().size === 1)
+      yield* expectEqual("where one is", other.open.introductions().get(one.id), place)
+      yield* expectEqual("where the other is", one.open.introductions().get(other.id), {
+        address: other.open.address,
+        http: null
+      })
+      yield* one.close
+      yield* until("it is forgotten", () => other.open.introductions().size === 0)
     }))
 ]
 

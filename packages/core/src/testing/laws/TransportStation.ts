@@ -151,7 +151,8 @@ export const samples = (name: NodeId): ReadonlyArray<PeerMessage> => [
   { _tag: "ReadIndexRequest", id: 6, term, remainingMs: 100 },
   { _tag: "ReadIndexReply", id: 6, index: 9 as LogIndex },
   { _tag: "AdminRequest", id: 7, hops: 1, remainingMs: 100, command: { _tag: "Transfer", to: null } },
-  { _tag: "AdminReply", id: 7, result: { _tag: "Transferred", leader: name, term } }
+  { _tag: "AdminReply", id: 7, result: { _tag: "Transferred", leader: name, term } },
+  { _tag: "Refused", term, reason: "rolledBack", lost: { term, index: 3 as LogIndex } }
 ]
 
 /** What a node asks that wants to become a member under its own name. */

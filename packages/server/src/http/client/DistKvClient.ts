@@ -2,6 +2,7 @@
 import {
   type AddMember,
   type CallOptions,
+  type ChangeOptions,
   type Consistency,
   type DeleteOptions,
   type DeleteRangeOptions,
@@ -21,12 +22,14 @@ import {
 } from "@distkv/core"
 import { Context, Effect, Layer, Schema } from "effect"
 import {
-  AddedJson,
   AddMemberJson,
+  AddressJson,
   ClusterJson,
   DeleteJson,
   DeleteRangeJson,
   ListJson,
+  MemberChangedJson,
+  RemovedJson,
   RevisionText,
   SetJson,
   toEntry,
@@ -56,7 +59,15 @@ export class DistKvClient extends Context.Service<DistKvClient, {
   readonly deleteRange: (options: DeleteRangeOptions) => Effect.Effect<DeleteRangeResult, ClientError>
   /** The answering node's view of the cluster; it needs no quorum. */
   readonly cluster: (options?: CallOptions) => Effect.Effect<ClusterJson, ClientError>
-  readonly addMember: (member: AddMember, options?: CallOptions) => Effect.Effect<AddedJson, ClientError>
+  readonly addMember: (member: AddMember, options?: CallOptions) => Effect.Effect<MemberChangedJson, ClientError>
+  readonly removeMember: (id: string, options?: ChangeOptions) => Effect.Effect<void, ClientError>
+  readonly promoteMember: (id: string, options?: ChangeOptions) => Effect.Effect<MemberChangedJson, ClientError>
+  readonly demoteMember: (id: string, options?: ChangeOptions) => Effect.Effect<MemberChangedJson, ClientError>
+  readonly updateAddress: (
+    id: string,
+    address: string,
+    options?: CallOptions
+  ) => Effect.Effect<MemberChangedJson, ClientError>
   readonly transfer: (
     to?: string,
     options?: CallOptions
@@ -220,6 +231,22 @@ const rangeCalls = (endpoints: Endpoints) => ({
 
 const json = { "content-type": "application/json" }
 
+const memberTarget = (id: string, verb: string, query: Query): string =>
+  withQuery(`/v1/cluster/members/${encodeURIComponent(id)}${verb}`, query)
+
+const stand = Effect.fnUntraced(function*(
+  endpoints: Endpoints,
+  id: string,
+  verb: "promote" | "demote",
+  { force, timeout }: ChangeOptions
+) {
+  const reply = yield* endpoints.ask("write", timeout, (ms) => ({
+    method: "POST",
+    target: memberTarget(id, `/${verb}`, { force, timeout: `${ms}ms` })
+  }))
+  return yield* decodeBody("write", MemberChangedJson, reply)
+})
+
 const clusterCalls = (endpoints: Endpoints) => ({
   cluster: Effect.fnUntraced(function*(options: CallOptions = {}) {
     const reply = yield* endpoints.ask("read", options.timeout, (ms) => ({
@@ -239,7 +266,26 @@ const clusterCalls = (endpoints: Endpoints) => ({
       headers: json,
       body
     }))
-    return yield* decodeBody("write", AddedJson, reply)
+    return yield* decodeBody("write", MemberChangedJson, reply)
+  }),
+  removeMember: Effect.fnUntraced(function*(id: string, options: ChangeOptions = {}) {
+    const reply = yield* endpoints.ask("write", options.timeout, (ms) => ({
+      method: "DELETE",
+      target: memberTarget(id, "", { force: options.force, timeout: `${ms}ms` })
+    }))
+    yield* decodeBody("write", RemovedJson, reply)
+  }),
+  promoteMember: (id: string, options: ChangeOptions = {}) => stand(endpoints, id, "promote", options),
+  demoteMember: (id: string, options: ChangeOptions = {}) => stand(endpoints, id, "demote", options),
+  updateAddress: Effect.fnUntraced(function*(id: string, address: string, options: CallOptions = {}) {
+    const body = Schema.encodeSync(Schema.fromJsonString(AddressJson))({ address })
+    const reply = yield* endpoints.ask("write", options.timeout, (ms) => ({
+      method: "PATCH",
+      target: memberTarget(id, "", { timeout: `${ms}ms` }),
+      headers: json,
+      body
+    }))
+    return yield* decodeBody("write", MemberChangedJson, reply)
   }),
   transfer: Effect.fnUntraced(function*(to?: string, options: CallOptions = {}) {
     const body = Schema.encodeSync(Schema.fromJsonString(TransferJson))(to === undefined ? {} : { to })

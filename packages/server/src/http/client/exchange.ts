@@ -3,7 +3,7 @@ import { Cause, Duration, Effect } from "effect"
 
 /** A request to one endpoint; `target` begins with a slash and is sent as it is. */
 export interface Call {
-  readonly method: "GET" | "PUT" | "POST" | "DELETE"
+  readonly method: "GET" | "PUT" | "POST" | "PATCH" | "DELETE"
   readonly target: string
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: Uint8Array | string | undefined

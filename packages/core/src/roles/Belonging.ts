@@ -1,0 +1,107 @@
+/**
+ * What a node is to its cluster: voter, learner, refused or none of these; and what its transport is told of it.
+ *
+ * Invariant: a node that was refused stays so, over restarts too, and the transport holds nobody for removed before the
+ * removal is committed.
+ */
+import type { NodeId, Refusal } from "../domain/Identity.ts"
+import { findMember, type Membership, voterIds } from "../domain/Membership.ts"
+import { directoryOf } from "../domain/PeerDirectory.ts"
+import type { LogIndex } from "../domain/Position.ts"
+import type { MembershipLog } from "../state/MembershipLog.ts"
+import type { OpenTransport } from "../Transport.ts"
+
+export interface BelongingParts {
+  readonly id: NodeId
+  readonly memberships: MembershipLog
+  readonly transport: OpenTransport
+  /** What the cluster has told an earlier run of this node; null unless it refused it. */
+  readonly refused: Refusal | null
+  /** Asks that a refusal be made durable. */
+  readonly saveRefusal: (reason: Refusal) => void
+}
+
+export class Belonging {
+  readonly memberships: MembershipLog
+  /** Why the cluster wants no more of this node, for good: it campaigns, votes and acknowledges no more. */
+  refused: Refusal | null
+  private readonly parts: BelongingParts
+  /** A membership was committed in this turn, of which the transport has not been told yet. */
+  private owesDirectory = false
+
+  constructor(parts: BelongingParts) {
+    this.parts = parts
+    this.memberships = parts.memberships
+    this.refused = parts.refused
+    if (this.isRemoved) this.refuse("removed")
+    if (this.inForce.members.length > 0) this.tellTransport()
+  }
+
+  get inForce(): Membership {
+    return this.memberships.current
+  }
+
+  get isVoter(): boolean {
+    return findMember(this.inForce, this.parts.id)?.standing === "voter"
+  }
+
+  get isSoleVoter(): boolean {
+    return this.isVoter && voterIds(this.inForce).length === 1
+  }
+
+  /**
+   * Whether this node may stand for election. One that its log has left without a vote may still have to, as long as
+   * that is not known to be committed: it may be the only one that holds the entry by which it leaves (thesis §4.2.2).
+   */
+  get mayCampaign(): boolean {
+    if (this.refused !== null) return false
+    return this.isVoter ||
+      this.memberships.possible.some((one) => findMember(one, this.parts.id)?.standing === "voter")
+  }
+
+  /** A config entry joined the log: it is in force from here on (thesis §4.1). */
+  append(index: LogIndex, membership: Membership): void {
+    this.memberships.append(index, membership)
+    this.tellTransport()
+  }
+
+  /** The entry at `index` and all after it are gone, and with them the memberships among them. */
+  truncateFrom(index: LogIndex): void {
+    if (this.memberships.truncateFrom(index)) this.tellTransport()
+  }
+
+  /** Everything up to `index` is committed. */
+  commitTo(index: LogIndex): void {
+    if (!this.memberships.isChanging || !this.memberships.commitTo(index)) return
+    // The transport hears of it at the end of the turn: who is removed has to be told before its connection ends.
+    this.owesDirectory = true
+    if (this.isRemoved) this.refuse("removed")
+  }
+
+  /** The cluster refuses this node for good. */
+  refuse(reason: Refusal): void {
+    if (this.refused !== null) return
+    this.refused = reason
+    this.owesDirectory = true
+    this.parts.saveRefusal(reason)
+  }
+
+  /** Ends a turn, once everything that it had to say has left. */
+  endTurn(): void {
+    if (this.owesDirectory) this.tellTransport()
+  }
+
+  /** Whether the last committed membership has this node among those removed. */
+  private get isRemoved(): boolean {
+    return this.memberships.lastCommitted.tombstones.some((gone) => gone.id === this.parts.id)
+  }
+
+  private tellTransport(): void {
+    this.owesDirectory = false
+    const committed = this.memberships.lastCommitted
+    const directory = directoryOf(this.inForce, committed)
+    // Nobody talks to a removed node, so it calls nobody.
+    const isRemoved = this.refused === "removed"
+    this.parts.transport.setMembership(isRemoved ? { ...directory, members: [] } : directory, committed)
+  }
+}

@@ -103,8 +103,8 @@ describe("the command line", () => {
         ...commands.map((command) => [command, "x"]),
         ["set", "k", "v", "--ttl", "1s"],
         ["get", "k", "--token", "t"],
-        ["start", "--trust", "members"],
-        ...["remove", "promote", "demote"].map((action) => ["member", action, "n1"])
+        ["start", "--trust", "everybody"],
+        ["member", "move", "n1"]
       ]
       yield* each(absent, (args) =>
         Effect.map(runProgram(args), ({ status }) => assert.strictEqual(status, 2, args.join(" "))))

@@ -12,9 +12,10 @@ import { Effect } from "effect"
 import type { Database, RootDatabase, Transaction } from "lmdb"
 import { open } from "lmdb"
 import { stat } from "node:fs/promises"
+import { settlesSoon, watched } from "./CommitWatch.ts"
 import type { DiskFunctions } from "./Disk.ts"
 import type { FailStop } from "./Failure.ts"
-import { howToReplace, reasonOf, storageFailed } from "./Failure.ts"
+import { howToReplace, storageFailed } from "./Failure.ts"
 import { prepareLmdbFile } from "./LmdbHeader.ts"
 
 /** What LMDB's own types leave out. */
@@ -31,9 +32,6 @@ const binary = { encoding: "binary", keyEncoding: "binary" } as const
 
 /** Address space that is set aside; costs no disk, and the map grows beyond it by itself. */
 const mapBytes = 2 ** 36
-
-/** How long a close waits for an environment whose commits have failed, in milliseconds; it may never answer. */
-const closeAfterFailureMs = 2000
 
 /** Changes that are to be committed together. Keys are copied when committed, values must not change until then. */
 export class Batch {
@@ -103,7 +101,7 @@ export class Environment {
 
   /** Resolves when the batch is durable; rejects with `StorageFailed`, and then all later ones do. */
   async commit(batch: Batch): Promise<void> {
-    const { disk, failStop } = this.options
+    const { commitTimeoutMs, disk, failStop, name } = this.options
     failStop.check()
     if (batch.size === 0) return
     const committed = disk.commit(async () => {
@@ -111,7 +109,7 @@ export class Environment {
         batch.record()
       })
     })
-    await this.watched(committed)
+    await watched(name, committed, commitTimeoutMs, failStop)
   }
 
   /** The size of the file, in bytes; it never shrinks. */
@@ -124,56 +122,10 @@ export class Environment {
     const closed = this.root.close().then(() => true)
     if (failStop.failure === null) {
       await closed
-    } else if (!await Promise.race([closed, afterMs(closeAfterFailureMs)])) {
+    } else if (!await settlesSoon(closed)) {
       abandoned()
     }
   }
-
-  private async watched(committed: Promise<void>): Promise<void> {
-    const { commitTimeoutMs, failStop, name } = this.options
-    let timer: NodeJS.Timeout | undefined
-    let seen = 0
-    const stuck = new Promise<never>((_, reject) => {
-      timer = setInterval(() => {
-        if (++seen < looks) return
-        reject(failStop.fail(`a commit to the ${name} has taken more than ${commitTimeoutMs} ms: the disk is stuck`))
-      }, commitTimeoutMs / looks)
-    })
-    try {
-      await Promise.race([committed, stuck])
-    } catch (cause) {
-      if (cause instanceof StorageFailed) throw cause
-      const reason = await reasonOfCommit(cause)
-      throw failStop.fail(`a commit to the ${name} failed: ${reasonOf(reason)}`, reason)
-    } finally {
-      clearInterval(timer)
-    }
-  }
-}
-
-/**
- * A commit is looked after so many times within its limit. One timer for the whole limit would be due at once after the
- * process itself was stopped for that long, before the completion that has been waiting could be heard.
- */
-const looks = 10
-
-/** Resolves with false after so many milliseconds. */
-const afterMs = (milliseconds: number): Promise<false> =>
-  new Promise((resolve) => {
-    setTimeout(() => resolve(false), milliseconds).unref()
-  })
-
-/**
- * LMDB's reason for a failed commit. It comes as another promise on the error, which would be an unhandled rejection if
- * nobody looked at it; and it may never settle, so it is given one turn of the event loop.
- */
-const reasonOfCommit = async (cause: unknown): Promise<unknown> => {
-  if (!(cause instanceof Error) || !("commitError" in cause) || !(cause.commitError instanceof Promise)) return cause
-  const reason = cause.commitError.then(() => cause, (error: unknown) => error)
-  const turn = new Promise((resolve) => {
-    setImmediate(() => resolve(cause))
-  })
-  return await Promise.race([reason, turn])
 }
 
 /** Opens an environment whose file is sound, for as long as the scope. */

@@ -2,18 +2,16 @@
 import type { Identity } from "@distkv/core"
 import { logStart, StorageFailed } from "@distkv/core"
 import { howToReplace } from "./Failure.ts"
-import type { LmdbLog } from "./LmdbLog.ts"
 import type { LmdbState } from "./LmdbState.ts"
+import type { LogBackend } from "./LogBackend.ts"
 import type { MarkFile } from "./MarkFile.ts"
 import type { MetaRows } from "./MetaRows.ts"
-import { ownerRow } from "./MetaRows.ts"
 
 export interface Findings {
   readonly directory: string
   readonly identity: Identity | null
   readonly mark: MarkFile
-  readonly log: LmdbLog
-  readonly logMeta: MetaRows
+  readonly log: LogBackend
   readonly state: LmdbState
   readonly stateMeta: MetaRows
 }
@@ -36,7 +34,7 @@ const refuse = (message: string): never => {
 
 /** Without an identity there may be the beginnings of one that a crash cut short, but nothing that was promised. */
 const checkUnused = ({ directory, log, mark, state }: Findings): void => {
-  const { hardState, last } = log.found
+  const { hardState, last } = log
   const promised = last > 0 || state.found !== null || (hardState !== null && hardState.term > 0)
   const marked = mark.mark !== null && (mark.mark.floor > 0 || mark.mark.hardState.term > 0)
   if (promised) refuse(`${directory} holds data, but no identity.json: restore it. ${howToReplace}`)
@@ -48,16 +46,15 @@ const checkUnused = ({ directory, log, mark, state }: Findings): void => {
   }
 }
 
-const checkComplete = ({ directory, log, logMeta }: Findings): void => {
-  const { hardState } = log.found
-  if (hardState === null || logMeta.getUnsafe(ownerRow) === null) {
-    refuse(`${directory} has an identity, but its log has no term and vote: restore log.mdb. ${howToReplace}`)
+const checkComplete = ({ directory, log }: Findings): void => {
+  if (log.hardState === null || !log.isOwned) {
+    refuse(`${directory} has an identity, but its log has no term and vote: restore the log. ${howToReplace}`)
   }
 }
 
 /** A state that was never claimed is empty, and made again from the log. */
-const checkOwners = ({ directory, logMeta, state, stateMeta }: Findings, identity: Identity): void => {
-  logMeta.checkOwnerUnsafe(identity)
+const checkOwners = ({ directory, log, state, stateMeta }: Findings, identity: Identity): void => {
+  log.checkOwnerUnsafe(identity)
   stateMeta.checkOwnerUnsafe(identity)
   if (state.found !== null && !state.isOwned) {
     refuse(`the state in ${directory} belongs to nobody. ${howToReplace}`)
@@ -66,7 +63,7 @@ const checkOwners = ({ directory, logMeta, state, stateMeta }: Findings, identit
 
 const checkMark = ({ directory, log, mark }: Findings, identity: Identity): void => {
   const found = mark.mark
-  const { hardState, last } = log.found
+  const { hardState, last } = log
   if (found === null) {
     return refuse(
       `the mark ${mark.path} of ${directory} is missing, so nobody can tell whether the directory was rolled back: put it ` +
@@ -93,13 +90,13 @@ const checkMark = ({ directory, log, mark }: Findings, identity: Identity): void
  * that was just installed may be ahead: the log then begins anew after it.
  */
 const checkState = ({ directory, log, state }: Findings): void => {
-  const { base, last } = log.found
+  const { base, last } = log
   const { index, term } = state.found?.applied ?? logStart
   if (log.termUnsafe(index) === term) return
   const { installed } = state
   if (index > base.index && installed !== null && installed.index === index && installed.term === term) return
   refuse(
     `the state in ${directory} has applied index ${index} of term ${term}, which the log (after index ${base.index}, ` +
-      `up to ${last}) does not have: log.mdb and state.mdb are of different times. ${howToReplace}`
+      `up to ${last}) does not have: log and state are of different times. ${howToReplace}`
   )
 }

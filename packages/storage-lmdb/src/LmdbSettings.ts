@@ -3,6 +3,7 @@ import { InvalidRequest } from "@distkv/core"
 import type { Duration } from "effect"
 import { Duration as Durations, Effect, Option } from "effect"
 import { join, resolve } from "node:path"
+import { defaultSegmentBytes } from "./segments/SegmentLog.ts"
 
 export interface LmdbSettings {
   /** The data directory; made with its parents where absent, readable by its owner only. */
@@ -11,6 +12,13 @@ export interface LmdbSettings {
   readonly markFile?: string | undefined
   /** Bytes of the volume that are left free, by default 256 MiB: compaction itself needs space. */
   readonly reserveBytes?: number | undefined
+  /**
+   * Where the log of a new directory is kept: in append files of its own (the default), or in LMDB. A directory keeps
+   * what it was begun with.
+   */
+  readonly log?: "segments" | "lmdb" | undefined
+  /** The size of the append files, 64 KiB to 1 GiB, by default 16 MiB. */
+  readonly segmentBytes?: number | undefined
   /** A commit that takes longer stops the node; default 10 s. */
   readonly commitTimeout?: Duration.Input | undefined
 }
@@ -22,6 +30,8 @@ export interface Resolved {
   /** Absolute. */
   readonly markFile: string
   readonly reserveBytes: number
+  readonly log: "segments" | "lmdb" | undefined
+  readonly segmentBytes: number
   readonly commitTimeoutMs: number
 }
 
@@ -37,6 +47,13 @@ export const resolveSettings = Effect.fnUntraced(
     if (!Number.isSafeInteger(reserveBytes) || reserveBytes < 0) {
       return yield* new InvalidRequest({ message: `reserveBytes must be a number of bytes, not ${reserveBytes}` })
     }
+    const { log, segmentBytes = defaultSegmentBytes } = settings
+    if (log !== undefined && log !== "segments" && log !== "lmdb") {
+      return yield* new InvalidRequest({ message: "log is segments or lmdb" })
+    }
+    if (!Number.isInteger(segmentBytes) || segmentBytes < 2 ** 16 || segmentBytes > 2 ** 30) {
+      return yield* new InvalidRequest({ message: `segmentBytes must be from 65536 to 2^30, not ${segmentBytes}` })
+    }
     const commitTimeoutMs = settings.commitTimeout === undefined
       ? defaultCommitTimeoutMs
       : Option.match(Durations.fromInput(settings.commitTimeout), {
@@ -51,6 +68,8 @@ export const resolveSettings = Effect.fnUntraced(
       directory: home,
       markFile: markFile === undefined ? join(home, "mark") : resolve(markFile),
       reserveBytes,
+      log,
+      segmentBytes,
       commitTimeoutMs
     }
   }

@@ -1,18 +1,20 @@
 /**
- * Log and state of one node in one directory, on LMDB.
+ * Log and state of one node in one directory: the state on LMDB, the log in append files or on LMDB too.
  *
- * The directory holds `log.mdb` and `state.mdb`, two environments apart so that a checkpoint never holds up a commit of
- * the log; `identity.json`; the `mark`, unless it is set elsewhere; and `lock`. All of them are its owner's only.
+ * The directory holds `state.mdb` and, apart from it, so that a checkpoint never holds up a commit of the log, the
+ * folder `log` or `log.mdb`; `identity.json`; the `mark`, unless it is set elsewhere; and `lock`. All of them are its
+ * owner's only.
  */
 import type { StartError, StorageFailed } from "@distkv/core"
-import { LogStore, StateStore } from "@distkv/core"
+import { InvalidRequest, LogStore, StateStore } from "@distkv/core"
 import type { Scope } from "effect"
 import { Context, Effect, Layer } from "effect"
+import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { lockDirectory } from "./DirectoryLock.ts"
 import { Disk } from "./Disk.ts"
 import { makeDirectory } from "./DurableFile.ts"
-import { openEnvironment, prepareFiles } from "./Environment.ts"
+import { type EnvironmentOptions, openEnvironment, prepareFiles } from "./Environment.ts"
 import { examineUnsafe } from "./Examination.ts"
 import { FailStop, started, storageFailed } from "./Failure.ts"
 import { readIdentity } from "./IdentityFile.ts"
@@ -20,8 +22,13 @@ import { LmdbLog } from "./LmdbLog.ts"
 import type { LmdbSettings, Resolved } from "./LmdbSettings.ts"
 import { resolveSettings } from "./LmdbSettings.ts"
 import { LmdbState } from "./LmdbState.ts"
+import type { LogBackend } from "./LogBackend.ts"
 import { MarkFile } from "./MarkFile.ts"
 import { MetaRows } from "./MetaRows.ts"
+import { NodeLog } from "./NodeLog.ts"
+import { SegmentBackend, type SegmentOptions } from "./segments/SegmentBackend.ts"
+import { filesIn } from "./segments/SegmentFiles.ts"
+import { SegmentLog } from "./segments/SegmentLog.ts"
 
 export type { LmdbSettings } from "./LmdbSettings.ts"
 
@@ -40,24 +47,27 @@ const openStores = Effect.fnUntraced(
     const lock = yield* lockDirectory(settings.directory)
     const failStop = new FailStop()
     const shared = { disk, failStop, commitTimeoutMs: settings.commitTimeoutMs, abandoned: lock.keep }
-    const logFile = { ...shared, path: join(settings.directory, "log.mdb"), name: "log" }
     const stateFile = { ...shared, path: join(settings.directory, "state.mdb"), name: "state" }
     const identityFile = join(settings.directory, "identity.json")
 
     const identity = yield* started("the identity file cannot be read", () => readIdentity(identityFile))
     const mark = yield* started("the mark cannot be read", () => MarkFile.read(settings.markFile))
     const known = mark.mark?.incarnation === identity?.incarnation ? mark.mark : null
-    yield* prepareFiles([logFile, stateFile], [known?.logBytes ?? 0, known?.stateBytes ?? 0])
-    const logEnvironment = yield* openEnvironment(logFile)
+    const logFile = { ...shared, path: join(settings.directory, "log.mdb"), name: "log" }
+    const kind = yield* kindOfLog(settings, existsSync(logFile.path) || (known?.logBytes ?? 0) > 0)
+    const inLmdb = kind === "lmdb"
+    yield* prepareFiles(
+      inLmdb ? [stateFile, logFile] : [stateFile],
+      [known?.stateBytes ?? 0, known?.logBytes ?? 0]
+    )
+    const backend = inLmdb ? yield* openLmdbLog(logFile) : yield* openSegments(settings, shared)
     const stateEnvironment = yield* openEnvironment(stateFile)
 
     const stores = yield* attempt(`the directory ${settings.directory} cannot be read`, () => {
-      const logMeta = MetaRows.openUnsafe(logEnvironment, "log")
       const stateMeta = MetaRows.openUnsafe(stateEnvironment, "state")
       const state = new LmdbState(stateEnvironment, stateMeta, failStop, settings.directory)
-      const log = new LmdbLog({
-        environment: logEnvironment,
-        meta: logMeta,
+      const log = new NodeLog({
+        backend,
         mark,
         identityFile,
         failStop,
@@ -65,7 +75,7 @@ const openStores = Effect.fnUntraced(
         claimState: (owner) => state.claim(owner),
         stateBytes: () => stateEnvironment.fileBytes()
       })
-      examineUnsafe({ directory: settings.directory, identity, mark, log, logMeta, state, stateMeta })
+      examineUnsafe({ directory: settings.directory, identity, mark, log: backend, state, stateMeta })
       return { log, state }
     })
 
@@ -86,8 +96,43 @@ const openStores = Effect.fnUntraced(
   }
 )
 
+/** Where this directory's log is kept: as it was begun, else as the settings wish. */
+const kindOfLog = (
+  { directory, log }: Resolved,
+  isInLmdb: boolean
+): Effect.Effect<"segments" | "lmdb", InvalidRequest> =>
+  isInLmdb && log === "segments"
+    ? Effect.fail(
+      new InvalidRequest({ message: `the log in ${directory} is kept in LMDB: leave the setting out, or say "lmdb"` })
+    )
+    : !isInLmdb && log === "lmdb" && existsSync(join(directory, "log"))
+    ? Effect.fail(
+      new InvalidRequest({ message: `the log in ${directory} is kept in segments: leave the setting out` })
+    )
+    : Effect.succeed(isInLmdb || log === "lmdb" ? "lmdb" : "segments")
+
+const openLmdbLog = (options: EnvironmentOptions): Effect.Effect<LogBackend, StorageFailed, Scope.Scope> =>
+  Effect.flatMap(openEnvironment(options), (environment) =>
+    attempt(
+      `the log ${options.path} cannot be read`,
+      () => new LmdbLog(environment, MetaRows.openUnsafe(environment, "log"))
+    ))
+
+const openSegments = (
+  { directory, segmentBytes }: Resolved,
+  options: SegmentOptions
+): Effect.Effect<LogBackend, StorageFailed, Scope.Scope> =>
+  Effect.acquireRelease(
+    started(`the log in ${directory} cannot be read`, async () => {
+      const files = await filesIn(join(directory, "log"))
+      return new SegmentBackend(await SegmentLog.open(files, segmentBytes), options)
+    }),
+    // Everything that was promised is durable: a close that fails has nothing to lose.
+    (backend) => Effect.ignore(started("closing the log", () => backend.close()))
+  )
+
 const logStore = (
-  log: LmdbLog,
+  log: NodeLog,
   { directory, reserveBytes }: Resolved,
   freeBytes: (directory: string) => Promise<number>
 ): LogStore["Service"] =>
@@ -96,7 +141,7 @@ const logStore = (
     saveIdentity: (identity) => started("the identity cannot be saved", () => log.saveIdentity(identity)),
     write: (write) => started("the log cannot be written", () => log.write(write)),
     compact: (to) => started("the log cannot be compacted", () => log.compact(to)),
-    read: (from, to, maxBytes) => attempt("the log cannot be read", () => log.readUnsafe(from, to, maxBytes)),
+    read: (from, to, maxBytes) => started("the log cannot be read", () => log.read(from, to, maxBytes)),
     spaceLeft: started(
       `the free space of ${directory} cannot be read`,
       async () => await freeBytes(directory) - reserveBytes

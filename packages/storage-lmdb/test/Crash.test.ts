@@ -7,7 +7,7 @@ import { numberedCheckpoint, numberedKeys } from "./numbered.ts"
 import type { Model } from "./workload.ts"
 import { after, emptyModel, nextStep } from "./workload.ts"
 
-const cycles = 22
+const cycles = 16
 
 /** The highest number that was acknowledged, or `before` where none was. */
 const acknowledged = (lines: ReadonlyArray<string>, what: string, before: number): number =>
@@ -17,10 +17,10 @@ const acknowledged = (lines: ReadonlyArray<string>, what: string, before: number
   }, before)
 
 /** What the directory holds, read as a node reads it at its start. */
-const found = (directory: string) =>
+const found = (directory: string, kind: "lmdb" | "segments") =>
   Effect.scoped(
     Effect.gen(function*() {
-      const { log, state } = yield* openDirectory({ directory })
+      const { log, state } = yield* openDirectory({ directory, log: kind })
       const recovered = yield* log.recover
       const entries = yield* log.read(1 as LogIndex, recovered.last, Number.MAX_SAFE_INTEGER)
       const meta = yield* state.recover
@@ -37,7 +37,7 @@ const found = (directory: string) =>
 
 const seen = ({ hardState, log }: Model) => ({ hardState, log: log.map(({ index, term }) => ({ index, term })) })
 
-describe("a node that is killed while it writes", () => {
+describe.each(["lmdb", "segments"] as const)("a node with its log in %s that is killed while it writes", (kind) => {
   it.live(`has lost nothing that it acknowledged and torn nothing, ${cycles} times`, () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
@@ -46,7 +46,7 @@ describe("a node that is killed while it writes", () => {
       for (let cycle = 0; cycle < cycles; cycle++) {
         const lines = yield* runUntil(
           "write.ts",
-          [directory, String(model.step), String(checkpoint)],
+          [directory, String(model.step), String(checkpoint), kind],
           // Killed after another number of acknowledgements each time.
           (sofar) => sofar.length >= 1 + (cycle * 7) % 40
         )
@@ -54,7 +54,7 @@ describe("a node that is killed while it writes", () => {
         const ackedCheckpoint = acknowledged(lines, "checkpoint", checkpoint)
         while (model.step < acked) model = after(model, nextStep(model))
 
-        const there = yield* found(directory)
+        const there = yield* found(directory, kind)
         const now = { hardState: there.hardState, log: there.log }
         const next = after(model, nextStep(model))
         // The step that was under way is there whole or not at all.

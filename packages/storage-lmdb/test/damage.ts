@@ -1,7 +1,8 @@
 /** Ways to damage what is on disk, as failing disks and careless people do. The environment must be closed. */
 import { Effect } from "effect"
 import { open } from "lmdb"
-import { open as openFile } from "node:fs/promises"
+import { open as openFile, readdir, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
 
 const binary = { encoding: "binary", keyEncoding: "binary" } as const
 
@@ -49,4 +50,21 @@ export const overwrite = (path: string, offset: number, bytes: Buffer) =>
     } finally {
       await file.close()
     }
+  })
+
+/** Flips one bit of the record of this index, of term 1, wherever in the folder of segments it is. */
+export const flipInSegments = (folder: string, index: number) =>
+  Effect.promise(async () => {
+    const position = Buffer.alloc(16)
+    position.writeBigUInt64LE(1n, 0)
+    position.writeBigUInt64LE(BigInt(index), 8)
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name)
+      const bytes = await readFile(path)
+      const at = bytes.indexOf(position)
+      if (at < 0) continue
+      bytes[at + 42] = bytes[at + 42]! ^ 4 // the record's position is at 8, its payload begins at 48
+      return await writeFile(path, bytes)
+    }
+    throw new Error(`no segment in ${folder} has a record of index ${index}`)
   })

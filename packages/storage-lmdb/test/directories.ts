@@ -12,9 +12,9 @@ export const temporaryDirectory = Effect.acquireRelease(
   (directory) => Effect.promise(() => rm(directory, { recursive: true, force: true }))
 )
 
-/** Both stores of a directory, open as long as the scope. */
+/** Both stores of a directory, open as long as the scope; both on LMDB unless the settings say otherwise. */
 export const openDirectory = (settings: LmdbStorage.LmdbSettings) =>
-  Effect.map(Layer.build(LmdbStorage.layer(settings)), (context) => ({
+  Effect.map(Layer.build(LmdbStorage.layer({ log: "lmdb", ...settings })), (context) => ({
     log: Context.get(context, LogStore),
     state: Context.get(context, StateStore)
   }))

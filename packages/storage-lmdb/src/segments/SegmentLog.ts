@@ -112,18 +112,19 @@ export class SegmentLog {
     this.take(step, segment, size)
   }
 
-  /** The entries from `from` to at most `to`, as many as fit in `maxBytes` but at least one. */
+  /** The entries from `from` (or the first one kept) to at most `to`, as many as fit in `maxBytes` but at least one. */
   async read(from: LogIndex, to: LogIndex, maxBytes: number): Promise<ReadonlyArray<LogEntry>> {
     const found: Array<LogEntry> = []
+    const begin = Math.max(from, this.base.index + 1)
     let bytes = 0
     this.readers++
     try {
-      for (const { at, bytes: size, first, last, segment } of [...this.spans.within(from, to)]) {
+      for (const { at, bytes: size, first, last, segment } of [...this.spans.within(begin, to)]) {
         const content = await segment.file.read(at, size)
         const head = readHead(content, 0, segment.head.seed)
         const entries = head === null || typeof head === "number" || head.first !== first
           ? "the frame is not the one that was written"
-          : readEntries(content, 0, head, from, Math.min(to, last))
+          : readEntries(content, 0, head, begin, Math.min(to, last))
         if (typeof entries === "string") throw damaged(`${entries} (at ${at} of ${segment.name})`)
         for (const entry of entries) {
           bytes += entry.record.length

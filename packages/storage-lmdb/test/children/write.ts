@@ -8,7 +8,7 @@ import { someIdentity } from "../directories.ts"
 import { numberedCheckpoint } from "../numbered.ts"
 import { after, emptyModel, nextStep } from "../workload.ts"
 
-const [directory = "", steps = "0", checkpoints = "0"] = process.argv.slice(2)
+const [directory = "", steps = "0", checkpoints = "0", kind] = process.argv.slice(2)
 
 /** What has been written to a pipe is read from it, whatever becomes of the writer. */
 const acknowledge = (what: string, n: number) => Effect.sync(() => writeSync(1, `${what} ${n}\n`))
@@ -45,6 +45,6 @@ const identifying = Effect.gen(function*() {
 
 await Effect.runPromise(
   Effect.andThen(identifying, Effect.all([writing, checkpointing], { concurrency: 2 })).pipe(
-    Effect.provide(LmdbStorage.layer({ directory }))
+    Effect.provide(LmdbStorage.layer({ directory, log: kind === "lmdb" ? "lmdb" : "segments", segmentBytes: 65_536 }))
   )
 )

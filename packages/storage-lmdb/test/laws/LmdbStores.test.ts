@@ -12,7 +12,7 @@ import { logStoreLaws, stateStoreLaws } from "@distkv/core/testing"
 import { describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { join } from "node:path"
-import { flipRow, indexKey } from "../damage.ts"
+import { flipInSegments, flipRow, indexKey } from "../damage.ts"
 import { noOps, openDirectory, someIdentity, temporaryDirectory } from "../directories.ts"
 
 const emptyState: StateMeta = {
@@ -25,21 +25,32 @@ const emptyState: StateMeta = {
   membership: emptyMembership
 }
 
-describe("the log on LMDB", () => {
+const logs = [
+  {
+    kind: "lmdb",
+    damage: (directory: string, index: LogIndex) => flipRow(join(directory, "log.mdb"), "log", indexKey(index))
+  },
+  {
+    kind: "segments",
+    damage: (directory: string, index: LogIndex) => flipInSegments(join(directory, "log"), index)
+  }
+] as const
+
+describe.each(logs)("the log in $kind", ({ damage, kind }) => {
   for (const { check, name } of logStoreLaws) {
     it.live(name, () =>
       Effect.gen(function*() {
         const directory = yield* temporaryDirectory
         let stands: StateStore["Service"] | null = null
         yield* check({
-          open: Effect.map(openDirectory({ directory }), ({ log, state }) => {
+          open: Effect.map(openDirectory({ directory, log: kind }), ({ log, state }) => {
             stands = state
             return log
           }),
           cover: (applied) =>
             stands?.checkpoint({ meta: { ...emptyState, applied }, rows: new Map(), history: [], sessions: [] }) ??
               Effect.void,
-          damage: (index: LogIndex) => flipRow(join(directory, "log.mdb"), "log", indexKey(index))
+          damage: (index: LogIndex) => damage(directory, index)
         })
       }))
   }

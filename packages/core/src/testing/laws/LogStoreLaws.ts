@@ -246,13 +246,15 @@ const readingLaws: ReadonlyArray<LogStoreLaw> = [
         if (harness.damage === null) return
         yield* founded(harness, (store) => write(store, entries(1, 1, 100)))
         yield* harness.damage(at(50))
-        yield* opened(harness, (store) =>
+        // A store may look at every record when it is opened, and then it does not open.
+        const looked = opened(harness, (store) =>
           Effect.gen(function*() {
             const recovered = yield* Effect.result(store.recover)
             if (recovered._tag === "Success") yield* expectEqual("last index", recovered.success.last, 100)
             yield* expectStorageFailed("the record", store.read(at(50), at(50), unlimited))
             yield* expectStorageFailed("a range with the record", store.read(at(1), at(100), unlimited))
           }))
+        yield* Effect.catchTag(looked, "StorageFailed", () => Effect.void)
       })
   )
 ]

@@ -1,10 +1,11 @@
 /**
  * How a running node ends: SIGTERM and SIGINT close it gracefully, a second one ends it at once.
  *
- * One Ctrl-C can arrive several times, from the terminal and from every wrapper that passes it on (npm, the re-start on
- * the pinned Node), so signals within half a second of the first count as one.
+ * One Ctrl-C, or one signal to a process group, can arrive several times: from the terminal or the system, and from every
+ * wrapper that passes it on (npm, the re-start on the pinned Node). So signals within half a second of the first count as
+ * one; and so do those that had arrived by then, but were not looked at because the process had no time.
  */
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { constants } from "node:os"
 
 type StopSignal = "SIGINT" | "SIGTERM"
@@ -20,19 +21,28 @@ export const untilStopped = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.E
 
 /** Resumes at the first stop signal. The handlers stay, since the second signal comes while the program closes. */
 const stopSignal: Effect.Effect<void> = Effect.callback((resume) => {
-  let stoppedAt: number | undefined
+  let heard: "nothing" | "once" | "and may insist" = "nothing"
   const stop = (signal: StopSignal) => {
-    const now = performance.now()
-    if (stoppedAt === undefined) {
-      stoppedAt = now
-      resume(Effect.void)
-    } else if (now - stoppedAt > oneKeystrokeMs) {
-      process.exit(128 + constants.signals[signal])
-    }
+    if (heard === "and may insist") process.exit(128 + constants.signals[signal])
+    if (heard === "once") return
+    heard = "once"
+    // Signals are read between timers and immediates, so what waited behind a busy spell is read before this counts.
+    setTimeout(() => setImmediate(() => (heard = "and may insist")), oneKeystrokeMs).unref()
+    resume(Effect.void)
   }
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal))
   if (process.connected) process.on("disconnect", () => stop("SIGTERM"))
 })
+
+/** While the scope is open, no SIGHUP ends the process, as one does that nobody listens to. */
+export const outliveHangup: Effect.Effect<void, never, Scope.Scope> = Effect.asVoid(
+  Effect.acquireRelease(
+    Effect.sync(() => process.on("SIGHUP", nothing)),
+    () => Effect.sync(() => process.off("SIGHUP", nothing))
+  )
+)
+
+const nothing = () => undefined
 
 /** Runs `action` at every SIGHUP while the scope is open; one that comes while it runs asks for another run. */
 export const onHangup = <E, R>(action: Effect.Effect<void, E, R>) =>

@@ -16,7 +16,7 @@ import { narrate } from "./narrate.ts"
 import type { StartFlags } from "./NodeCommands.ts"
 import { noteLine, printJson, printLine, styled } from "./Output.ts"
 import { readyOf, writeReadyFile } from "./ReadyFile.ts"
-import { onHangup, untilStopped } from "./Signals.ts"
+import { onHangup, outliveHangup, untilStopped } from "./Signals.ts"
 
 const poll = Duration.millis(20)
 
@@ -82,6 +82,8 @@ const enterCluster = Effect.fnUntraced(function*(flags: StartFlags, http: string
 
 const serve = Effect.fnUntraced(function*(flags: StartFlags) {
   const config = configOf(flags)
+  // One that comes before the keys can be read again is told of keys that are about to be read anyway.
+  yield* outliveHangup
   yield* check(config)
   yield* makeKeys(flags.dataDir)
   const context = yield* Effect.mapError(Layer.build(ServerLayer.layer(config)), asFailure)

@@ -5,7 +5,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as path from "node:path"
 import { clientOf } from "./TestCluster.ts"
-import { runProgram, spawnProgram, startNode, temporaryDirectory, within } from "./TestNode.ts"
+import { eventually, runProgram, spawnProgram, startNode, temporaryDirectory, within } from "./TestNode.ts"
 
 const closing = Duration.seconds(20)
 const bootstrap = ["--node-id", "n1", "--bootstrap"]
@@ -142,6 +142,40 @@ describe("a node and its directory", () => {
       assert.strictEqual((yield* within("the node closes", closing, node.ended, node.stderr)).status, 0)
     }), 60_000)
 
+  it.live("a SIGHUP that comes before it is ready does not end it", () =>
+    Effect.gen(function*() {
+      const dir = path.join(yield* temporaryDirectory, "n1")
+      const flags = ["start", "--data-dir", dir, "--raft", "127.0.0.1:0", "--http", "127.0.0.1:0", ...bootstrap]
+      const node = yield* spawnProgram(flags)
+      yield* eventually(
+        "the key is made, thus the command runs",
+        closing,
+        Effect.sync(() => fs.existsSync(path.join(dir, "id_ed25519")) ? true : undefined),
+        node.stderr
+      )
+      yield* node.signal("SIGHUP")
+      const ready = eventually(
+        "the node is ready",
+        closing,
+        Effect.sync(() => node.stdout().includes("ready") ? true : undefined),
+        node.stderr
+      )
+      const ended = Effect.flatMap(node.ended, ({ signal }) => Effect.die(`ended by ${signal}`))
+      yield* Effect.raceFirst(ready, ended)
+    }), 60_000)
+
+  it.live(
+    "signals that one keystroke sends to a whole group of processes, and wrappers pass on, count as one",
+    () =>
+      Effect.gen(function*() {
+        const node = yield* startNode(path.join(yield* temporaryDirectory, "n1"), bootstrap)
+        yield* node.serves
+        for (const signal of ["SIGTERM", "SIGINT", "SIGTERM"] as const) yield* node.signal(signal)
+        assert.strictEqual((yield* within("the node closes", closing, node.ended, node.stderr)).status, 0)
+      }),
+    60_000
+  )
+
   it.live("a second signal ends a node at once, though it still waits for a request", () =>
     Effect.gen(function*() {
       const node = yield* startNode(path.join(yield* temporaryDirectory, "n1"), bootstrap)
@@ -179,16 +213,14 @@ describe("a node and its directory", () => {
     }), 60_000)
 })
 
-/** A request whose body never ends; open until the scope closes. */
+/** A request whose body never ends, which the node has begun to serve; open until the scope closes. */
 const unfinishedRequest = ({ hostname, port }: URL) =>
   Effect.acquireRelease(
     Effect.callback<net.Socket>((resume) => {
-      const socket = net.connect(Number(port), hostname, () => {
-        socket.write(`PUT /v1/kv/k HTTP/1.1\r\nHost: ${hostname}:${port}\r\nContent-Length: 10\r\n\r\nx`, () =>
-          resume(Effect.succeed(socket)))
-      })
-      socket.on("error", () =>
-        undefined)
+      const head = `PUT /v1/kv/k HTTP/1.1\r\nHost: ${hostname}:${port}\r\nContent-Length: 10\r\n`
+      const socket = net.connect(Number(port), hostname, () => socket.write(`${head}Expect: 100-continue\r\n\r\n`))
+      socket.once("data", () => socket.write("x", () => resume(Effect.succeed(socket))))
+      socket.on("error", () => undefined)
     }),
     (socket) => Effect.sync(() => socket.destroy())
   )

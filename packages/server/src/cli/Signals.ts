@@ -1,9 +1,9 @@
 /**
  * How a running node ends: SIGTERM and SIGINT close it gracefully, a second one ends it at once.
  *
- * One Ctrl-C, or one signal to a process group, can arrive several times: from the terminal or the system, and from every
- * wrapper that passes it on (npm, the re-start on the pinned Node). So signals within half a second of the first count as
- * one; and so do those that had arrived by then, but were not looked at because the process had no time.
+ * One Ctrl-C, or one signal to a process group, can arrive several times: from the terminal or the system, and from
+ * every wrapper that passes it on (npm, the re-start on the pinned Node). So signals within half a second of the first
+ * count as one; and so do those that had arrived by then, but were not looked at because the process had no time.
  */
 import { Effect, type Scope } from "effect"
 import { constants } from "node:os"

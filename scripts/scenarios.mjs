@@ -36,7 +36,7 @@ const problems = () => {
   for (const variant of variants.values()) {
     if (!named.has(variant.name)) found.push(`the variant ${variant.name} is named by no test`)
     try {
-      broken(variant, readFileSync(join(root, variant.path), "utf8"))
+      broken(variant, (path) => readFileSync(join(root, path), "utf8"))
     } catch (error) {
       found.push(String(error))
     }

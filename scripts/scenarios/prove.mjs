@@ -77,9 +77,8 @@ export const prove = (root, plays, variants) => {
       const concerned = plays.filter((play) => play.failsWith.includes(name))
       if (concerned.length === 0) continue
       for (const play of concerned) if (!sound.has(play)) sound.set(play, !outcome(copy, play).failed)
-      const path = join(copy, variant.path)
-      const source = readFileSync(path, "utf8")
-      writeFileSync(path, broken(variant, source))
+      const changed = broken(variant, (path) => readFileSync(join(copy, path), "utf8"))
+      for (const [path, source] of changed) writeFileSync(join(copy, path), source)
       for (const play of concerned) {
         const { failed, output, ran } = outcome(copy, play)
         const verdict = !sound.get(play) ? "fails anyway" : !ran ? "did not run" : failed ? "fails" : "PASSES"
@@ -93,7 +92,7 @@ export const prove = (root, plays, variants) => {
           if (!ran) console.log(output.slice(-2000))
         }
       }
-      writeFileSync(path, source)
+      for (const path of changed.keys()) cpSync(join(root, path), join(copy, path))
     }
   } finally {
     rmSync(copy, { recursive: true, force: true })

@@ -6,9 +6,7 @@ import { join } from "node:path"
  * @typedef {object} Variant
  * @property {string} name
  * @property {string} says What is wrong with it.
- * @property {string} path The file that is changed.
- * @property {string} from
- * @property {string} to
+ * @property {Array<{ path: string, from: string, to: string }>} changes
  */
 
 /** @returns {ReadonlyMap<string, Variant>} */
@@ -22,11 +20,14 @@ export const readVariants = () => {
     const [, name, says] = /^([a-z0-9-]+): (.*)$/.exec(line) ?? []
     if (name !== undefined && says !== undefined) {
       if (variants.has(name)) throw new Error(`there are two variants ${name}`)
-      variant = { name, says, path: "", from: "", to: "" }
+      variant = { name, says, changes: [] }
       variants.set(name, variant)
-    } else if (variant !== undefined && line.startsWith("  @ ")) variant.path = line.slice(4).trim()
-    else if (variant !== undefined && line.startsWith("  - ")) variant.from += `${line.slice(4).trim()}\n`
-    else if (variant !== undefined && line.startsWith("  + ")) variant.to += `${line.slice(4).trim()}\n`
+    }
+    const content = line.slice(4).trim()
+    if (line.startsWith("  @ ")) variant?.changes.push({ path: content, from: "", to: "" })
+    const change = variant?.changes.at(-1)
+    if (change !== undefined && line.startsWith("  - ")) change.from += `${content}\n`
+    if (change !== undefined && line.startsWith("  + ")) change.to += `${content}\n`
   }
   return variants
 }
@@ -34,13 +35,21 @@ export const readVariants = () => {
 const escaped = (/** @type {string} */ text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")
 
 /**
- * The changed source; throws where the change fits nowhere, or in more than one place.
+ * The changed files; throws where a change fits nowhere, or in more than one place.
  * @param {Variant} variant
- * @param {string} source
+ * @param {(path: string) => string} read
+ * @returns {ReadonlyMap<string, string>}
  */
-export const broken = ({ from, name, path, to }, source) => {
-  const pattern = new RegExp(from.trim().split(/\s+/).map(escaped).join("\\s+"), "g")
-  const places = source.match(pattern)?.length ?? 0
-  if (from.trim() === "" || places !== 1) throw new Error(`the variant ${name} fits ${places} places of ${path}`)
-  return source.replace(pattern, () => to.trim())
+export const broken = ({ changes, name }, read) => {
+  /** @type {Map<string, string>} */
+  const files = new Map()
+  for (const { from, path, to } of changes) {
+    const source = files.get(path) ?? read(path)
+    const pattern = new RegExp(from.trim().split(/\s+/).map(escaped).join("\\s+"), "g")
+    const places = source.match(pattern)?.length ?? 0
+    if (from.trim() === "" || places !== 1) throw new Error(`the variant ${name} fits ${places} places of ${path}`)
+    files.set(path, source.replace(pattern, () => to.trim()))
+  }
+  if (files.size === 0) throw new Error(`the variant ${name} changes nothing`)
+  return files
 }

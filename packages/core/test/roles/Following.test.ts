@@ -43,6 +43,7 @@ describe("a follower", () => {
     }
   })
 
+  // fails-with: durable-in-any-order
   it("takes no completion for an entry that comes, goes and comes again (R13)", () => {
     const bench = new Bench({ log: [1], term: 1 })
     bench.deliver(append(2, 2, [1, 1], [put(2, 2)]))

@@ -5,6 +5,7 @@ import { SimCluster } from "../../src/testing/SimCluster.ts"
 import { appendRequest, followersOf, get, joinAsLearner, leaderOf, putEntry, set, tagOf } from "./calls.ts"
 
 describe("commitment", () => {
+  // fails-with: commits-older-terms
   it("C01 an entry of an older term on a majority is not committed, and may be overwritten (figure 8)", () => {
     const cluster = SimCluster.make({ nodes: 5 })
     const founding = cluster.foundingEntry(cluster.ids)
@@ -50,6 +51,7 @@ describe("commitment", () => {
     assert.strictEqual(cluster.call("n1", get("k")), "newer")
   })
 
+  // fails-with: no-first-entry
   it("C02 a new leader commits what its predecessor replicated, without a write to push it", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)
@@ -63,6 +65,7 @@ describe("commitment", () => {
     assert.strictEqual(cluster.call(cluster.leader()!, get("k")), "1")
   })
 
+  // fails-with: learners-count
   it("C07 learners count in no quorum, for writes or reads", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)
@@ -82,6 +85,7 @@ describe("commitment", () => {
     cluster.converge()
   })
 
+  // fails-with: applies-a-page-twice
   it("C08 entries are applied once and in order, with a window of memory of one byte and pages in between", () => {
     const cluster = SimCluster.make({
       nodes: 3,
@@ -99,6 +103,7 @@ describe("commitment", () => {
     }
   })
 
+  // fails-with: applied-index-apart
   it("C09 rows, applied index and revision reach the disk in one step, whenever the power fails", () => {
     for (let crash = 1; crash <= 25; crash++) {
       const cluster = SimCluster.make({
@@ -123,6 +128,7 @@ describe("commitment", () => {
     }
   })
 
+  // fails-with: commit-goes-back
   it("C10 a commit index that arrives late does not move a follower back", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)

@@ -4,6 +4,7 @@ import { SimCluster } from "../../src/testing/SimCluster.ts"
 import { followersOf, get, joinAsLearner, leaderOf, set, tagOf } from "./calls.ts"
 
 describe("reads", () => {
+  // fails-with: reads-without-quorum
   it("RD01 a deposed leader answers no read", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const deposed = leaderOf(cluster)
@@ -23,6 +24,7 @@ describe("reads", () => {
     assert.strictEqual(cluster.call(deposed, get("x")), "2")
   })
 
+  // fails-with: reads-before-its-own-entry
   it("RD02 a leader answers no read before it has committed in its own term", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const first = leaderOf(cluster)
@@ -44,6 +46,7 @@ describe("reads", () => {
     assert.strictEqual(tagOf(read.pollUnsafe()!), "success")
   })
 
+  // fails-with: confirms-by-any-answer
   it("RD04 only contact made after a read arrived confirms it", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)
@@ -60,6 +63,7 @@ describe("reads", () => {
     assert.include(["NoLeader", "DeadlineExceeded"], tagOf(read.pollUnsafe()!))
   })
 
+  // fails-with: serves-what-it-has
   it("RD06 a follower's read is linearizable or fails, and never ends in silence", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)
@@ -72,6 +76,7 @@ describe("reads", () => {
     assert.include(["NoLeader", "DeadlineExceeded"], tagOf(cluster.exit(follower, get("x", { timeout: 1000 }), 1600)))
   })
 
+  // fails-with: a-round-for-each-read
   it("RD10 ten thousand reads share a few rounds of contact", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)
@@ -96,6 +101,7 @@ describe("reads", () => {
     }
   })
 
+  // fails-with: learners-count
   it("RD12 the quorum of a read is a majority of the voters, and no learner", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)

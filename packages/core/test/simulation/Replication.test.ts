@@ -19,6 +19,7 @@ const loneFollower = (hardTerm = 4) => {
 }
 
 describe("replication", () => {
+  // fails-with: truncates-on-every-append
   it("R04 appends that arrive late, twice and in any order leave a longer log as it is", () => {
     for (let seed = 1; seed <= 10; seed++) {
       const cluster = SimCluster.make({ nodes: 3, seed })
@@ -42,6 +43,7 @@ describe("replication", () => {
     }
   })
 
+  // fails-with: acknowledges-its-own-tail
   it("R05 an acknowledgement covers what the append did, not what the follower has beyond it", () => {
     const { cluster } = loneFollower()
     const packets = record(cluster)
@@ -53,6 +55,7 @@ describe("replication", () => {
     assert.strictEqual(cluster.view.node(cluster.node("n3").id).last?.commit, 3)
   })
 
+  // fails-with: acknowledges-from-memory
   it("R06 no append is acknowledged beyond the disk, whatever else arrives while it is busy", () => {
     const { cluster, disk } = loneFollower()
     cluster.deliver("n1", "n3", appendRequest(5, { term: 1, index: 6 }, []))
@@ -75,6 +78,7 @@ describe("replication", () => {
     assert.strictEqual(disk.last, 7)
   })
 
+  // fails-with: believes-late-rejections
   it("R07 a late rejection neither moves a follower's match back nor stops what goes to it", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)
@@ -94,6 +98,7 @@ describe("replication", () => {
     assert.strictEqual(cluster.node(follower).disk.last, cluster.node(leader).disk.last)
   })
 
+  // fails-with: counts-answers-of-any-term
   it("R08 an acknowledgement of an earlier term counts for nothing", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)
@@ -113,6 +118,7 @@ describe("replication", () => {
     cluster.converge()
   })
 
+  // fails-with: takes-what-does-not-join
   it("R12 an append that does not join the log is refused, and leaves no hole", () => {
     const { cluster, disk } = loneFollower()
     const packets = record(cluster)
@@ -125,6 +131,7 @@ describe("replication", () => {
     assert.strictEqual(disk.last, 6)
   })
 
+  // fails-with: acknowledges-from-memory
   it("R13 what a write made durable is not taken for what has replaced it since", () => {
     const { cluster, disk } = loneFollower()
     cluster.deliver("n1", "n3", appendRequest(5, { term: 1, index: 6 }, []))
@@ -151,6 +158,7 @@ describe("replication", () => {
     assert.strictEqual(disk.termAt(disk.last), 6)
   })
 
+  // fails-with: wiped-nodes-are-known
   it("R16 a wiped follower is refused under its old name, and never votes or acknowledges", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)

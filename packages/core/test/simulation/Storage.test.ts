@@ -9,6 +9,7 @@ import { followersOf, get, leaderOf, set, tagOf } from "./calls.ts"
 const electionTimeoutMs = 300
 
 describe("storage", () => {
+  // fails-with: writes-on-after-a-failure
   it("D01 a leader whose write fails once stops, and what it had is found elsewhere", () => {
     for (let seed = 1; seed <= 5; seed++) {
       const cluster = SimCluster.make({ nodes: 3, seed })
@@ -28,6 +29,7 @@ describe("storage", () => {
     }
   })
 
+  // fails-with: writes-on-after-a-failure
   it("D02 a follower whose write fails stops without an acknowledgement, and the quorum goes on", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)
@@ -41,6 +43,7 @@ describe("storage", () => {
     assert.strictEqual(cluster.call(follower, get("k")), "2")
   })
 
+  // fails-with: fills-the-disk
   it("D03 a leader whose disk is full hands over, and growth is refused only where all disks are full", () => {
     const cluster = SimCluster.make({ nodes: 3, settings: {} })
     for (const node of cluster.nodes.values()) node.disk.spaceLeft = 1_000_000
@@ -62,6 +65,7 @@ describe("storage", () => {
     assert.strictEqual(cluster.view.elections, elections, "no elections in a loop")
   })
 
+  // fails-with: leads-with-a-stuck-disk
   it("D04 a leader whose disk hangs stops leading, and those who asked it are answered", () => {
     const cluster = SimCluster.make({ nodes: 3, settings: { commitTimeout: 20_000 } })
     const leader = leaderOf(cluster)
@@ -79,20 +83,26 @@ describe("storage", () => {
     cluster.converge()
   })
 
+  // fails-with: reads-without-checksums
   it("D06 a damaged record in the middle of the log is no shorter log: the node does not start", () => {
-    const cluster = SimCluster.make({ nodes: 3, settings: { checkpointInterval: 60_000 } })
-    const leader = leaderOf(cluster)
-    const [damaged] = followersOf(cluster)
-    for (let i = 0; i < 10; i++) cluster.call(leader, set(`k${i}`, "v"))
-    cluster.run(100)
-    cluster.crash(damaged)
-    const node = cluster.node(damaged)
-    node.disk.flipBit(5 as LogIndex, 400)
-    // Its end is right this time.
-    node.onEnd = () => {}
-    node.start()
-    cluster.until("its end", () => node.condition === "stopped")
-    assert.include(String(node.failure), "StorageFailed")
-    cluster.call(leader, set("k", "the others go on"))
+    const fifth = 5 as LogIndex
+    for (const byte of [2, 10, 50, -1]) {
+      const cluster = SimCluster.make({ nodes: 3, settings: { checkpointInterval: 60_000 } })
+      const leader = leaderOf(cluster)
+      const [damaged] = followersOf(cluster)
+      for (let i = 0; i < 10; i++) cluster.call(leader, set(`k${i}`, "v"))
+      cluster.run(100)
+      cluster.crash(damaged)
+      const node = cluster.node(damaged)
+      // In the checksum, in the term, in the payload; in its last byte, the value, where nothing else would notice.
+      const { length } = node.disk.entryAt(fifth)!.record
+      node.disk.flipBit(fifth, 8 * (byte < 0 ? length + byte : byte))
+      // Its end is right this time.
+      node.onEnd = () => {}
+      node.start()
+      cluster.until("its end", () => node.condition === "stopped")
+      assert.include(String(node.failure), "StorageFailed")
+      cluster.call(leader, set("k", "the others go on"))
+    }
   })
 })

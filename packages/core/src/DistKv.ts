@@ -4,7 +4,7 @@
  * Every write, and every read at the default consistency, takes effect at one instant between call and reply. One
  * deadline covers queueing, forwarding and commit; no call hangs. `docs/ARCHITECTURE.md` says how.
  */
-import { Context, type Duration, type Effect } from "effect"
+import { Context, type Duration, type Effect, type Stream } from "effect"
 import type {
   ClusterError,
   KeyNotFound,
@@ -249,6 +249,11 @@ export class DistKv extends Context.Service<DistKv, {
     to?: string,
     options?: CallOptions
   ) => Effect.Effect<{ readonly leader: NodeId; readonly term: Term }, ClusterError | NotFound>
+  /**
+   * A copy of the whole store as bytes (`domain/Snapshot.ts`), for a backup: it holds every write acknowledged before.
+   * Nothing waits for whoever reads it.
+   */
+  readonly snapshot: (options?: CallOptions) => Stream.Stream<Uint8Array, ReadError>
   /** Completes when this node stops serving for good: with an error when its storage failed, without when closed. */
   readonly stopped: Effect.Effect<void, StorageFailed>
 }>()("@distkv/core/DistKv") {}

@@ -106,7 +106,8 @@ export const metaOfSnapshot = (header: SnapshotHeader): StateMeta => ({
   historyBytes: header.historyBytes,
   historyCutBytes: header.historyCutBytes,
   keys: header.keys,
-  membership: header.membership
+  membership: header.membership,
+  ...(header.digest === null ? {} : { digest: header.digest })
 })
 
 /** What a snapshot says of a state that stands here. */
@@ -119,7 +120,7 @@ export const headerOfState = (meta: StateMeta, clusterId: ClusterId | null): Sna
   historyBytes: meta.historyBytes,
   historyCutBytes: meta.historyCutBytes,
   keys: meta.keys,
-  digest: null
+  digest: meta.digest ?? null
 })
 
 export class StateStore extends Context.Service<StateStore, {

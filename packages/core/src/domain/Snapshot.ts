@@ -72,8 +72,8 @@ export const SnapshotHeader = Schema.Struct({
   historyCutBytes: count,
   /** Number of entries. */
   keys: count,
-  /** A digest of the state as replicas compare it, where there is one. */
-  digest: Schema.NullOr(Schema.String)
+  /** The digest of the state that replicas compare, where its chain has begun. */
+  digest: Schema.NullOr(count)
 })
 export type SnapshotHeader = typeof SnapshotHeader.Type
 

@@ -38,6 +38,8 @@ export const make = Effect.fnUntraced(function*(
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
   const pause = clock.sleep(Duration.millis(Duration.toMillis(interval) / looksPerInterval))
 
+  // A snapshot that is being installed is a checkpoint of its own.
+  const mayBegin = () => machine.isDirty && !machine.isFrozen && !machine.isReplacing
   const follows = (index: LogIndex) => durableIndex() >= index
 
   const write = Effect.gen(function*() {
@@ -53,16 +55,16 @@ export const make = Effect.fnUntraced(function*(
   const run = Effect.gen(function*() {
     while (true) {
       // The last checkpoint of a closing node may be under way beside this loop.
-      for (let i = 0; i < looksPerInterval && (machine.isFrozen || machine.dirtyBytes < bytes); i++) yield* pause
-      if (machine.isDirty && !machine.isFrozen) yield* write
+      for (let i = 0; i < looksPerInterval && (!mayBegin() || machine.dirtyBytes < bytes); i++) yield* pause
+      if (mayBegin()) yield* write
     }
   })
 
   const last = Effect.gen(function*() {
-    if (machine.isFrozen || !machine.isDirty) return
+    if (!mayBegin()) return
     for (let i = 0; i < looksPerInterval && !follows(machine.applied); i++) yield* pause
     // While this waited, the loop may have begun one.
-    if (!machine.isFrozen && follows(machine.applied)) yield* write
+    if (mayBegin() && follows(machine.applied)) yield* write
   })
 
   return { counters, run, last }

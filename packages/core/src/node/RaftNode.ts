@@ -15,7 +15,7 @@ import { NodeState } from "../roles/NodeState.ts"
 import { play } from "../roles/play.ts"
 import { founding } from "../rules/Reconfiguration.ts"
 import { Observer } from "../state/Observer.ts"
-import type { StateStore } from "../StateStore.ts"
+import { StateStore } from "../StateStore.ts"
 import { type OpenTransport, Transport } from "../Transport.ts"
 import * as Checkpointer from "./Checkpointer.ts"
 import * as Committer from "./Committer.ts"
@@ -36,6 +36,7 @@ export interface RaftNode extends Omit<Life.Life, "inbox">, Life.Begun {
   readonly transport: OpenTransport
   readonly committer: Committer.Committer
   readonly checkpointer: Checkpointer.Checkpointer
+  readonly stateStore: StateStore["Service"]
 }
 
 /** Builds a node and starts it; the scope's end closes it. */
@@ -102,7 +103,9 @@ export const make = Effect.fnUntraced(function*(
     ...errands.loops(state, identity, transport)
   ])
   const { incarnation } = identity
-  return { ...life, fail, state, address, http: settings.http, incarnation, transport, committer, checkpointer }
+  const stateStore = yield* StateStore
+  const { http } = settings
+  return { ...life, fail, state, address, http, incarnation, transport, committer, checkpointer, stateStore }
 })
 
 interface Settled {

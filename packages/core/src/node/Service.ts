@@ -26,10 +26,12 @@ import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
 import { refusalText } from "../domain/Identity.ts"
 import { maxCommandBytes } from "../domain/LogEntry.ts"
 import type { Outcome } from "../domain/Outcome.ts"
+import type { LogIndex } from "../domain/Position.ts"
 import { holdsLease } from "../roles/Leasing.ts"
 import { type PendingRead, type ReadSettlement } from "../state/PendingReads.ts"
 import { pendingWrite, type WriteSettlement } from "../state/PendingWrites.ts"
 import * as Administration from "./Administration.ts"
+import { backup } from "./Backup.ts"
 import { type CallCounters, memberStatuses, metricsOf, statusOf } from "./NodeStatus.ts"
 import type { RaftNode } from "./RaftNode.ts"
 import {
@@ -138,6 +140,11 @@ class Calls {
     })
   }
 
+  /** The index up to which this node has applied at least what was acknowledged before the call. */
+  applied(timeout: Checked<number>): Effect.Effect<LogIndex, ReadError> {
+    return this.read(demandOf({}), timeout, () => Exit.succeed(this.node.state.machine.applied))
+  }
+
   private lookNow<A, E>(look: () => Exit.Exit<A, E>): Effect.Effect<A, E | StorageFailed> {
     return Effect.flatten(Effect.try({
       try: look,
@@ -198,17 +205,19 @@ const refusedOutcome = (outcome: Outcome): Exit.Exit<never, WriteError> => {
 /** Copies a value, so that what a caller does with it changes neither the log nor the state. */
 const owned = (entry: Entry): Entry => ({ ...entry, value: entry.value.slice() })
 
+/** Looks at a node unless it is closed; one that has failed still says what it knows. */
+const whileOpen = (node: RaftNode) => <A>(look: () => A): Effect.Effect<A, Shutdown> =>
+  Effect.suspend(() => {
+    const refusal = node.refusal()
+    return refusal?._tag === "Shutdown" ? Effect.fail(refusal) : Effect.succeed(look())
+  })
+
 /** Makes the service of a running node. */
 export const make = (node: RaftNode): DistKv["Service"] => {
   const calls = new Calls(node)
   const { state } = node
   const { valueBytes } = state.parts.limits
-  const alive = <A>(look: () => A): Effect.Effect<A, Shutdown> =>
-    Effect.suspend(() => {
-      const refusal = node.refusal()
-      return refusal?._tag === "Shutdown" ? Effect.fail(refusal) : Effect.succeed(look())
-    })
-
+  const alive = whileOpen(node)
   return {
     get: (key, options) => {
       const checked = keyOf(key)
@@ -267,6 +276,7 @@ export const make = (node: RaftNode): DistKv["Service"] => {
       ...Administration.memberCalls(node)
     },
     transferLeadership: (to, options) => Administration.transfer(node, to, options),
+    snapshot: (options) => backup(node, calls.applied(deadlineOf("call", options))),
     stopped: node.stopped
   }
 }

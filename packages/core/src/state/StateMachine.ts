@@ -16,7 +16,7 @@ import type { Membership } from "../domain/Membership.ts"
 import { emptyMembership, findMember, hasFeature } from "../domain/Membership.ts"
 import { resultKind } from "../domain/MessageLayout.ts"
 import type { Outcome } from "../domain/Outcome.ts"
-import type { LogId, LogIndex, Revision, SessionId } from "../domain/Position.ts"
+import type { LogIndex, Revision, SessionId } from "../domain/Position.ts"
 import { logStart } from "../domain/Position.ts"
 import { checksumOf, sessionOf } from "../domain/RecordCodec.ts"
 import { note, recall } from "../rules/ExactlyOnce.ts"
@@ -27,31 +27,39 @@ import { overlaid, Overlay } from "./Overlay.ts"
 import { StateDigest } from "./StateDigest.ts"
 
 export class StateMachine implements KeyValueView {
-  readonly counters: StoreCounters
+  readonly counters: StoreCounters = emptyCounters()
   readonly digest = new StateDigest()
   private readonly store: StateStore["Service"]
   private active = new Overlay()
   private frozen: Overlay | null = null
-  private position: LogId
-  private committedMembership: Membership
-  readonly sessions = new Sessions()
-  private checkpointed: LogIndex
+  private position = logStart
+  private committedMembership = emptyMembership
+  private table = new Sessions()
+  private frozenIndex = logStart.index
+  private savedIndex = logStart.index
+  private replacing = false
 
-  /** Begins where the last checkpoint stands; null where there is none. */
+  /** Begins where the last checkpoint stands; null where there is none. Throws `StorageFailed`. */
   constructor(store: StateStore["Service"], meta: StateMeta | null) {
     this.store = store
-    this.counters = meta === null ? emptyCounters() : {
-      revision: meta.revision,
-      compactRevision: meta.compactRevision,
-      historyBytes: meta.historyBytes,
-      historyCutBytes: meta.historyCutBytes,
-      keys: meta.keys
-    }
-    this.position = meta?.applied ?? logStart
-    this.checkpointed = this.position.index
-    this.committedMembership = meta?.membership ?? emptyMembership
-    this.digest.resume(meta?.digest, this.position.index)
-    const flaw = this.sessions.load(store.sessionsUnsafe())
+    if (meta !== null) this.begin(meta)
+  }
+
+  /** The sessions as of the last applied entry. */
+  get sessions(): Sessions {
+    return this.table
+  }
+
+  private begin(meta: StateMeta): void {
+    const { compactRevision, historyBytes, historyCutBytes, keys, revision } = meta
+    Object.assign(this.counters, { revision, compactRevision, historyBytes, historyCutBytes, keys })
+    this.position = meta.applied
+    this.frozenIndex = meta.applied.index
+    this.savedIndex = meta.applied.index
+    this.committedMembership = meta.membership
+    this.digest.resume(meta.digest, meta.applied.index)
+    this.table = new Sessions()
+    const flaw = this.table.load(this.store.sessionsUnsafe())
     if (flaw !== null) throw new StorageFailed({ message: `a row of the sessions is damaged: ${flaw}` })
   }
 
@@ -80,7 +88,17 @@ export class StateMachine implements KeyValueView {
 
   /** Whether something was applied since the last checkpoint was frozen. */
   get isDirty(): boolean {
-    return this.position.index > this.checkpointed
+    return this.position.index > this.frozenIndex
+  }
+
+  /** The index of the last checkpoint that has succeeded. */
+  get checkpointed(): LogIndex {
+    return this.savedIndex
+  }
+
+  /** Whether a snapshot takes the place of the state just now: nothing is applied and no checkpoint begun meanwhile. */
+  get isReplacing(): boolean {
+    return this.replacing
   }
 
   /** Applies the entry after the last applied one. */
@@ -157,7 +175,7 @@ export class StateMachine implements KeyValueView {
     const overlay = this.active
     this.frozen = overlay
     this.active = new Overlay()
-    this.checkpointed = this.position.index
+    this.frozenIndex = this.position.index
     return {
       meta: {
         ...this.counters,
@@ -174,5 +192,22 @@ export class StateMachine implements KeyValueView {
   /** The checkpoint has succeeded: the state store shows what the frozen overlay did. */
   thaw(): void {
     this.frozen = null
+    this.savedIndex = this.frozenIndex
+  }
+
+  /** A snapshot is about to take the place of the state in the store; until it has nothing else happens. */
+  replace(): void {
+    if (this.frozen !== null) throw new Error("a checkpoint is under way")
+    this.replacing = true
+  }
+
+  /** The state store shows what a snapshot holds: this is the state now, and what was applied here is forgotten. */
+  replaced(meta: StateMeta): void {
+    if (!this.replacing || meta.applied.index < this.position.index) {
+      throw new Error(`a snapshot of ${meta.applied.index} was to replace a state of ${this.position.index}`)
+    }
+    this.replacing = false
+    this.active = new Overlay()
+    this.begin(meta)
   }
 }

@@ -21,7 +21,7 @@ import {
   type Status,
   type Term
 } from "@distkv/core"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Stream } from "effect"
 
 type Service = typeof DistKv.Service
 
@@ -245,6 +245,7 @@ export const fakeService = (store: FakeStore): Service =>
       to === undefined || to === "n1"
         ? Effect.succeed({ leader: nodeId, term: 3 as Term })
         : Effect.fail(new NotFound({ message: `no member ${to}` })),
+    snapshot: () => Stream.make(new TextEncoder().encode("a snapshot")),
     stopped: Effect.never
   })
 

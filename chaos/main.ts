@@ -1,5 +1,6 @@
 /** `npm run chaos -- [NAME] …`: what real processes are put through, by name. */
 import { failover } from "./failover.ts"
+import { frames } from "./frames.ts"
 import { mixed } from "./mixed.ts"
 import { stability } from "./stability.ts"
 import { transfers } from "./transfer.ts"
@@ -8,7 +9,8 @@ const commands = new Map([
   ["mixed", mixed],
   ["failover", failover],
   ["transfer", transfers],
-  ["stability", stability]
+  ["stability", stability],
+  ["frames", frames]
 ])
 
 const [first = "", ...rest] = process.argv.slice(2)

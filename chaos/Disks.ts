@@ -56,7 +56,14 @@ export const tamperWithSyncs = async (pid: number, how: string): Promise<() => P
     if (tracer.exitCode === null && tracer.signalCode === null) {
       const gone = once(tracer, "exit")
       tracer.kill("SIGTERM")
+      // Where its process ended by itself meanwhile, it may wait for ever for a thread of it.
+      const force = setTimeout(() => {
+        tracer.kill("SIGKILL")
+        // Which also ends the stop that a tracer that was killed leaves behind.
+        systemIfPossible("kill", "-CONT", String(pid))
+      }, 2000)
       await gone
+      clearTimeout(force)
     }
     end()
   }

@@ -33,6 +33,8 @@ export const makeNamespaces = (nodes: number): Network => {
   makeNamespace(hub)
   system("ip", "-n", hub, "link", "add", "br0", "type", "bridge")
   system("ip", "-n", hub, "link", "set", "br0", "up")
+  const sources = Array.from({ length: 20 }, (_, i) => `10.77.0.${200 + i}`)
+  for (const source of sources) system("ip", "-n", hub, "address", "add", `${source}/24`, "dev", "br0")
   const all = Array.from({ length: nodes }, (_, node) => node)
   for (const node of all) {
     const name = nameOf(node)
@@ -52,6 +54,8 @@ export const makeNamespaces = (nodes: number): Network => {
   return {
     kind: "namespaces",
     raftFlags: (node) => ["--raft", `${ipOf(node)}:${raftPort}`],
+    raftAddress: (node) => `${ipOf(node)}:${raftPort}`,
+    outside: { at: (command) => ["ip", "netns", "exec", hub, ...command], sources },
     at: (node, command) => ["ip", "netns", "exec", nameOf(node), ...command],
     started: () => undefined,
     silence: (from, to) => {

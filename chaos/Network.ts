@@ -7,6 +7,13 @@ export interface Network {
   readonly kind: NetworkKind
   /** What a node listens on and says about itself. */
   readonly raftFlags: (node: number) => ReadonlyArray<string>
+  /** Where a node's SSH port is. */
+  readonly raftAddress: (node: number) => string
+  /** A place in the same network that belongs to no node, with addresses that are nobody's. */
+  readonly outside: {
+    readonly at: (command: Command) => Command
+    readonly sources: ReadonlyArray<string>
+  }
   /** The command that runs `command` at the node's place in the network. */
   readonly at: (node: number, command: Command) => Command
   /** Tells which process the node is, whenever it starts. */

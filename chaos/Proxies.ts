@@ -108,6 +108,8 @@ export const makeProxies = async (nodes: number): Promise<Network> => {
   return {
     kind: "proxy",
     raftFlags: (node) => ["--raft", `127.0.0.1:${ports[node]}`, "--advertise", `127.0.0.1:${portOf(node)}`],
+    raftAddress: (node) => `127.0.0.1:${ports[node]}`,
+    outside: { at: (command) => command, sources: Array.from({ length: 20 }, (_, i) => `127.0.0.${200 + i}`) },
     at: (_node, command) => command,
     started: (node, pid) => void pids.set(node, pid),
     silence: (from, to) => {

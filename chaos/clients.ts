@@ -189,7 +189,7 @@ class Client {
       const outcome = await call(this.agent, base, input, this.workload.timeoutMs)
       noted.push({ client: this.name, node, input, called, returned: nowMicros(), outcome })
       if (outcome._tag === "Answered") this.learn(input.key, outcome.output)
-      else await sleep(20)
+      else await sleep(outcome._tag === "Refused" ? 100 : 20)
     }
     this.agent.destroy()
   }

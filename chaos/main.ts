@@ -1,5 +1,6 @@
 /** `npm run chaos -- [NAME] …`: what real processes are put through, by name. */
 import { failover } from "./failover.ts"
+import { floods } from "./flood.ts"
 import { frames } from "./frames.ts"
 import { mixed } from "./mixed.ts"
 import { stability } from "./stability.ts"
@@ -10,6 +11,7 @@ const commands = new Map([
   ["failover", failover],
   ["transfer", transfers],
   ["stability", stability],
+  ["flood", floods],
   ["frames", frames]
 ])
 

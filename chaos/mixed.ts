@@ -17,14 +17,14 @@ const help = `npm run chaos -- [options]: drawn faults under load, then an audit
 
   --minutes N            how long faults are made (default 2)
   --kills N              end earlier, when so many kills were made
-  --writes N             writes a second that the clients aim at (default 1200)
+  --writes N             writes a second that the clients aim at (default 2000)
   --only TEXT            only faults whose name contains it, such as "kill"
 ${commonHelp}`
 
 const options = {
   minutes: { type: "string", default: "2" },
   kills: { type: "string" },
-  writes: { type: "string", default: "1200" },
+  writes: { type: "string", default: "2000" },
   only: { type: "string", default: "" }
 } as const
 

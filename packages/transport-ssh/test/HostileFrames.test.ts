@@ -16,7 +16,6 @@ import {
   type PeerIdentity,
   type PeerMessage,
   type PeerStanding,
-  type PublicKey,
   type Term
 } from "@distkv/core"
 import { SimCluster, TransportStation } from "@distkv/core/testing"
@@ -138,13 +137,13 @@ describe("an authenticated peer that does not speak the protocol", () => {
         nodeId: "n2" as NodeId,
         incarnation: foreign as Incarnation,
         clusterId,
-        publicKey: other.publicKey as PublicKey
+        publicKey: other.publicKey
       },
       {
         nodeId: "n2" as NodeId,
         incarnation: other.incarnation as Incarnation,
         clusterId: foreign as ClusterId,
-        publicKey: other.publicKey as PublicKey
+        publicKey: other.publicKey
       },
       { nodeId: "x" as NodeId, incarnation: foreign as Incarnation, clusterId: null, publicKey: key.publicKey }
     ]

@@ -91,7 +91,7 @@ export const memory = (): Contender =>
   )
 
 export const onDisk = (folder: string): Contender =>
-  make("embedded", "distkv, three processes over SSH and LMDB, the writers in the leader's", async (children) => {
+  make("embedded", "distkv, three processes over SSH, on disk, the writers in the leader's", async (children) => {
     let first: string | null = null
     const directories = await makeDirectories(folder)
     for (const [i, directory] of directories.entries()) {

@@ -81,7 +81,7 @@ export const http = (folder: string, atAll: boolean): Contender => {
 
   return {
     name: "http",
-    describe: `distkv, three servers over SSH and LMDB, wrk at ${atAll ? "all three" : "the leader"}`,
+    describe: `distkv, three servers over SSH, on disk, wrk at ${atAll ? "all three" : "the leader"}`,
     start: async () => {
       const directories = await makeDirectories(folder)
       for (const [i, directory] of directories.entries()) {

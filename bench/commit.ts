@@ -5,6 +5,7 @@
  * contender has its turn at every level, in another order each time, while the others are stopped (SIGSTOP); before
  * each measurement it is warmed up at that level.
  */
+import { encryption } from "@distkv/transport-ssh"
 import { execFileSync, spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { cpus, release, tmpdir, totalmem } from "node:os"
@@ -128,7 +129,8 @@ const machine = () => ({
   cpu: cpus()[0]?.model ?? "unknown",
   memoryGiB: Math.round(totalmem() / 2 ** 30),
   kernel: release(),
-  node: process.version
+  node: process.version,
+  ssh: encryption
 })
 
 const isInMemory = (folder: string) => statfsSync(folder).type === 0x01021994 // tmpfs
@@ -192,6 +194,7 @@ export const commit = async (args: ReadonlyArray<string>): Promise<void> => {
         )
       }\n`
     )
+    console.log(`ssh2 encrypts in ${encryption === "native" ? "native code" : `${encryption}; see npm run native`}`)
     for (const { describe, name } of contenders) console.log(`${name}: ${describe}`)
     console.log(
       `256-byte values, 10,000 keys, ${plan.rounds} rounds of ${plan.seconds} s after ${plan.warmUp} s; ratio to etcd; ` +

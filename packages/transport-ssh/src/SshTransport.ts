@@ -23,6 +23,7 @@ import { Acceptor } from "./Acceptor.ts"
 import { type AuthorizedKey, fingerprintOf } from "./AuthorizedKeys.ts"
 import { call } from "./Caller.ts"
 import { dial } from "./Dialer.ts"
+import { encryption } from "./Encryption.ts"
 import { prepare } from "./Keys.ts"
 import { Links } from "./Links.ts"
 import type { OwnKey } from "./OwnKey.ts"
@@ -174,6 +175,7 @@ const openTransport = Effect.fnUntraced(function*(
   const wish = settings.port === 0 && identity.raftPort !== null ? [identity.raftPort, 0] : [settings.port]
   const port = yield* acceptor.listen(wish)
   parts.open.add(entry)
+  log("info", `listens for nodes on port ${port}, SSH in ${encryption === "native" ? "native code" : encryption}`)
   yield* Effect.forkScoped(
     Effect.forever(Effect.andThen(Effect.sleep(settings.heartbeatMs / 2), Effect.sync(() => links.tick())))
   )

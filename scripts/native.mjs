@@ -14,7 +14,8 @@ import { dirname, join } from "node:path"
 const nodeGyp = "node-gyp@13.1.0"
 
 const require = createRequire(join(import.meta.dirname, "..", "packages", "transport-ssh", "package.json"))
-const crypto = join(dirname(require.resolve("ssh2/package.json")), "lib", "protocol", "crypto")
+const internals = "ssh2/lib/protocol/crypto.js" // no public part of ssh2, and without types
+const crypto = join(dirname(require.resolve(internals)), "crypto")
 const build = join(crypto, "build")
 
 /** @type {(message: string) => never} */
@@ -41,7 +42,6 @@ if (built.status !== 0) {
   rmSync(build, { force: true, recursive: true })
   fail("the addon could not be built; ssh2 goes on in JavaScript")
 }
-const internals = "ssh2/lib/protocol/crypto.js" // has no types
 const { bindingAvailable } = require(internals)
 if (!bindingAvailable) fail("the addon was built, but this Node does not load it")
 console.log("ssh2 encrypts natively from the next start on")

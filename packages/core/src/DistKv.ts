@@ -48,7 +48,42 @@ export interface ReadInfo {
 /** An entry as read. */
 export interface ReadEntry extends Entry, ReadInfo {}
 
-export interface SetOptions extends CallOptions {
+/**
+ * Names a write, so that it takes effect once however often it is sent: a session that the store has issued, and a
+ * number that its owner gives to this write and to no other. The last 1,024 numbers are remembered.
+ */
+export interface IdempotencyKey {
+  /** As `openSession` gave it. */
+  readonly session: string
+  /** From 1; a number, or its digits. */
+  readonly sequence: number | string
+}
+
+/** Options of every write. */
+export interface WriteOptions extends CallOptions {
+  /**
+   * The same key again gives the first result: without executing the write again, and whatever has happened since. With
+   * another command it is `InvalidRequest`, with a session or number that is not remembered `SessionExpired`.
+   */
+  readonly idempotencyKey?: IdempotencyKey | undefined
+}
+
+/** What became of a write, for good. */
+export type WriteOutcome =
+  /** It was executed. What its kind of write answers beside the revision is there too. */
+  | {
+    readonly _tag: "Applied"
+    readonly revision: Revision
+    readonly created?: boolean | undefined
+    readonly deleted?: number | undefined
+    readonly session?: string | undefined
+  }
+  /** It was executed and changed nothing: its guard did not hold, or its range had too many entries. */
+  | { readonly _tag: "Refused"; readonly revision: Revision; readonly reason: "CompareFailed" | "TooManyEntries" }
+  /** It was not executed, and never will be. */
+  | { readonly _tag: "NotApplied"; readonly revision: Revision }
+
+export interface SetOptions extends WriteOptions {
   /** Compare-and-set on `modRevision`; 0 creates only. */
   readonly ifRevision?: number | undefined
   /** Return the entry that was replaced. */
@@ -62,7 +97,7 @@ export interface SetResult {
   readonly previous?: Entry | null | undefined
 }
 
-export interface DeleteOptions extends CallOptions {
+export interface DeleteOptions extends WriteOptions {
   /** Delete only the entry with this `modRevision`; not 0. */
   readonly ifRevision?: number | undefined
 }
@@ -95,7 +130,7 @@ export interface ListResult extends ReadInfo {
 }
 
 /** Exactly one of `prefix` (not empty), `from` and/or `to`, or `all`. */
-export interface DeleteRangeOptions extends CallOptions {
+export interface DeleteRangeOptions extends WriteOptions {
   readonly prefix?: string | undefined
   readonly from?: string | undefined
   readonly to?: string | undefined
@@ -175,6 +210,10 @@ export interface NodeMetrics {
   readonly reads: number
   readonly readRounds: number
   readonly forwarded: number
+  /** Forwarded writes that were sent again because their answer stayed away. */
+  readonly retried: number
+  /** Sessions that are open, the members' own included. */
+  readonly sessions: number
   readonly overloaded: number
   readonly logCommits: number
   readonly logCommitSeconds: number
@@ -220,13 +259,24 @@ export class DistKv extends Context.Service<DistKv, {
   /** Sets several keys at one revision: all or nothing. At most 128, none twice. */
   readonly setMany: (
     entries: ReadonlyArray<readonly [key: string, value: Uint8Array | string]>,
-    options?: CallOptions
+    options?: WriteOptions
   ) => Effect.Effect<{ readonly revision: Revision }, WriteError>
   /** An absent key is `deleted: false`: no error, and no revision used. */
   readonly delete: (key: string, options?: DeleteOptions) => Effect.Effect<DeleteResult, WriteError>
   readonly list: (options?: ListOptions) => Effect.Effect<ListResult, ReadError>
   /** Deletes at most 10,000 entries at one revision; more is `InvalidRequest`, and nothing is deleted. */
   readonly deleteRange: (options: DeleteRangeOptions) => Effect.Effect<DeleteRangeResult, WriteError>
+  /** Opens a session for idempotent writes; of 4,096 the least recently used one makes room for a new one. */
+  readonly openSession: (options?: CallOptions) => Effect.Effect<{ readonly session: string }, WriteError>
+  /**
+   * What became of a write in a session, such as one that failed with `OutcomeUnknown`. Where it was not executed, it
+   * never will be. `SessionExpired` where nobody remembers.
+   */
+  readonly outcome: (
+    session: string,
+    sequence: number | string,
+    options?: CallOptions
+  ) => Effect.Effect<WriteOutcome, WriteError>
   readonly status: Effect.Effect<Status, Shutdown>
   readonly metrics: Effect.Effect<NodeMetrics, Shutdown>
   /** Makes this node, which belongs to no cluster yet, a member of the cluster that the node at `address` is in. */

@@ -27,6 +27,9 @@ export type Revision = typeof Revision.Type
 export const SessionId = position.pipe(Schema.brand("SessionId"))
 export type SessionId = typeof SessionId.Type
 
+/** Whether a session is a member's own. */
+export const isMemberSession = (session: SessionId): boolean => session % 2 === 1
+
 /** Identifies an entry for all time: no two different entries ever share term and index (log matching, §5.3). */
 export const LogId = Schema.Struct({ term: Term, index: LogIndex })
 export interface LogId {

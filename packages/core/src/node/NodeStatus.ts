@@ -90,6 +90,8 @@ export const metricsOf = (
   reads: calls.reads,
   readRounds: node.counters.readRounds,
   forwarded: node.counters.forwarded,
+  retried: node.counters.retried,
+  sessions: node.machine.sessions.count,
   overloaded: calls.overloaded,
   logCommits: committer.counters.commits,
   logCommitSeconds: committer.counters.seconds,

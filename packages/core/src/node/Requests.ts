@@ -9,7 +9,8 @@ import type {
   JoinOptions,
   ListOptions,
   ReadOptions,
-  SetOptions
+  SetOptions,
+  WriteOptions
 } from "../DistKv.ts"
 import { InvalidRequest } from "../DistKvError.ts"
 import { type Command, type KeyRange, maxTxnOperations } from "../domain/Command.ts"
@@ -30,13 +31,15 @@ export type Checked<A> = A | InvalidRequest
 
 /** The names of a call's options. What is misspelled, or not there yet, is refused, never accepted and ignored. */
 const callNames = ["timeout"] as const satisfies ReadonlyArray<keyof CallOptions>
+const writeNames = [...callNames, "idempotencyKey"] as const satisfies ReadonlyArray<keyof WriteOptions>
 const readNames = [...callNames, "consistency", "minRevision"] as const satisfies ReadonlyArray<keyof ReadOptions>
 const optionNames = {
   change: new Set<string>([...callNames, "force"] satisfies ReadonlyArray<keyof ChangeOptions>),
   call: new Set<string>(callNames),
   read: new Set<string>(readNames),
-  set: new Set<string>([...callNames, "ifRevision", "previous"] satisfies ReadonlyArray<keyof SetOptions>),
-  delete: new Set<string>([...callNames, "ifRevision"] satisfies ReadonlyArray<keyof DeleteOptions>),
+  write: new Set<string>(writeNames),
+  set: new Set<string>([...writeNames, "ifRevision", "previous"] satisfies ReadonlyArray<keyof SetOptions>),
+  delete: new Set<string>([...writeNames, "ifRevision"] satisfies ReadonlyArray<keyof DeleteOptions>),
   list: new Set<string>(
     [
       ...readNames,
@@ -50,7 +53,7 @@ const optionNames = {
     ] satisfies ReadonlyArray<keyof ListOptions>
   ),
   deleteRange: new Set<string>(
-    [...callNames, "prefix", "from", "to", "all"] satisfies ReadonlyArray<keyof DeleteRangeOptions>
+    [...writeNames, "prefix", "from", "to", "all"] satisfies ReadonlyArray<keyof DeleteRangeOptions>
   ),
   join: new Set<string>([...callNames, "learner"] satisfies ReadonlyArray<keyof JoinOptions>)
 }

@@ -25,6 +25,7 @@ import { encodeCommand } from "../domain/CommandCodec.ts"
 import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
 import { refusalText } from "../domain/Identity.ts"
 import { maxCommandBytes } from "../domain/LogEntry.ts"
+import { hasFeature } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { LogIndex } from "../domain/Position.ts"
 import { holdsLease } from "../roles/Leasing.ts"
@@ -47,6 +48,7 @@ import {
   setCommand,
   setManyCommand
 } from "./Requests.ts"
+import { keyPlaceOf, type Place, placeOf, sessionFailure, writeOutcomeOf } from "./SessionCalls.ts"
 
 /** A page of a list ends when its keys and values weigh this much. */
 const pageBytes = 4 * 1024 * 1024
@@ -72,14 +74,20 @@ class Calls {
   write<A>(
     command: Checked<Command>,
     timeout: Checked<number>,
-    resultOf: (outcome: Outcome) => Exit.Exit<A, WriteError>
+    resultOf: (outcome: Outcome, record: Uint8Array) => Exit.Exit<A, WriteError>,
+    place: Checked<Place | null> = null
   ): Effect.Effect<A, WriteError> {
     return Effect.callback<A, WriteError>((resume) => {
       if (command instanceof InvalidRequest) return resume(Exit.fail(command))
       if (timeout instanceof InvalidRequest) return resume(Exit.fail(timeout))
       const refusal = this.refuseWrite()
       if (refusal !== null) return resume(Exit.fail(refusal))
-      const record = encodeCommand(command)
+      if (place instanceof InvalidRequest) return resume(Exit.fail(place))
+      const needsSessions = place !== null || command._tag === "OpenSession"
+      if (needsSessions && !hasFeature(this.node.state.membership, "sessions")) {
+        return resume(Exit.fail(noSessionsYet()))
+      }
+      const record = encodeCommand(command, place?.session, place?.sequence)
       if (record.length > maxCommandBytes) {
         const message = `a command has at most ${maxCommandBytes} bytes`
         return resume(Exit.fail(new InvalidRequest({ message, tooLarge: true })))
@@ -90,7 +98,9 @@ class Calls {
       const settle = (settlement: WriteSettlement) => {
         this.writes--
         this.writeBytes -= record.length
-        const exit = settlement._tag === "Applied" ? resultOf(settlement.outcome) : Exit.fail(failureOf(settlement))
+        const exit = settlement._tag === "Applied"
+          ? resultOf(settlement.outcome, record)
+          : Exit.fail(failureOf(settlement))
         if (Exit.isFailure(exit)) this.counters.proposalsFailed++
         resume(exit)
       }
@@ -189,7 +199,12 @@ const failureOf = (settlement: Exclude<WriteSettlement, { readonly _tag: "Applie
     ? settlement.error
     : new StorageFailed({ message: "a write of this node was answered like a forwarded one" })
 
-const refusedOutcome = (outcome: Outcome): Exit.Exit<never, WriteError> => {
+const noSessionsYet = () =>
+  new InvalidRequest({ message: "there are no sessions until every member runs a program that knows them" })
+
+const refusedOutcome = (outcome: Outcome, record: Uint8Array): Exit.Exit<never, WriteError> => {
+  const failure = sessionFailure(outcome, record)
+  if (failure !== null) return Exit.fail(failure)
   switch (outcome._tag) {
     case "CompareFailed":
       return Exit.fail(new CompareFailed({ current: outcome.current, revision: outcome.revision }))
@@ -229,38 +244,64 @@ export const make = (node: RaftNode): DistKv["Service"] => {
       )
     },
     set: (key, value, options) =>
-      calls.write<SetResult>(setCommand(key, value, options, valueBytes), deadlineOf("set", options), (outcome) => {
-        if (outcome._tag !== "Put") return refusedOutcome(outcome)
-        const { created, previous, revision } = outcome
-        return Exit.succeed(
-          options?.previous === true
-            ? { revision, created, previous: previous === null ? null : owned(previous) }
-            : { revision, created }
-        )
-      }),
+      calls.write<SetResult>(
+        setCommand(key, value, options, valueBytes),
+        deadlineOf("set", options),
+        (outcome, record) => {
+          if (outcome._tag !== "Put") return refusedOutcome(outcome, record)
+          const { created, previous, revision } = outcome
+          return Exit.succeed(
+            options?.previous === true
+              ? { revision, created, previous: previous === null ? null : owned(previous) }
+              : { revision, created }
+          )
+        },
+        placeOf(options)
+      ),
     setMany: (entries, options) =>
       calls.write(
         setManyCommand(entries, valueBytes),
-        deadlineOf("call", options),
-        (outcome) => outcome._tag === "Done" ? Exit.succeed({ revision: outcome.revision }) : refusedOutcome(outcome)
+        deadlineOf("write", options),
+        (outcome, record) =>
+          outcome._tag === "Done" ? Exit.succeed({ revision: outcome.revision }) : refusedOutcome(outcome, record),
+        placeOf(options)
       ),
     delete: (key, options) =>
       calls.write<DeleteResult>(
         deleteCommand(key, options),
         deadlineOf("delete", options),
-        (outcome) =>
+        (outcome, record) =>
           outcome._tag === "Deleted"
             ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
-            : refusedOutcome(outcome)
+            : refusedOutcome(outcome, record),
+        placeOf(options)
       ),
     deleteRange: (options) =>
       calls.write<DeleteRangeResult>(
         deleteRangeCommand(options),
         deadlineOf("deleteRange", options),
-        (outcome) =>
+        (outcome, record) =>
           outcome._tag === "Deleted"
             ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted })
-            : refusedOutcome(outcome)
+            : refusedOutcome(outcome, record),
+        placeOf(options)
+      ),
+    openSession: (options) =>
+      calls.write(
+        { _tag: "OpenSession", owner: null },
+        deadlineOf("call", options),
+        (outcome, record) =>
+          outcome._tag === "SessionOpened"
+            ? Exit.succeed({ session: `${outcome.session}` })
+            : refusedOutcome(outcome, record)
+      ),
+    outcome: (session, sequence, options) =>
+      calls.write(
+        { _tag: "Seal" },
+        deadlineOf("call", options),
+        (outcome, record) =>
+          outcome._tag === "SessionExpired" ? refusedOutcome(outcome, record) : writeOutcomeOf(outcome),
+        keyPlaceOf({ session, sequence })
       ),
     list: (options) => {
       const page = pageOf(options)

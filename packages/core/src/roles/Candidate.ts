@@ -10,8 +10,9 @@ import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { LogId, Term } from "../domain/Position.ts"
 import { isQuorum } from "../rules/Quorum.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
-import { peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
+import { peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
+import { refuseForward } from "./Forwarding.ts"
 import type { NodeState } from "./NodeState.ts"
 
 export class Candidate {

@@ -4,12 +4,8 @@ import { feature, missingFeatures } from "../domain/Features.ts"
 import { type NodeId, refusalText } from "../domain/Identity.ts"
 import type { AdminCommand, AdminResult, Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { Administer } from "../state/NodeMessage.ts"
-import type { PendingWrite } from "../state/PendingWrites.ts"
-import { pendingWrite } from "../state/PendingWrites.ts"
+import { distrust, forwardParked, maxHops, takeForwardReply } from "./Forwarding.ts"
 import type { NodeState } from "./NodeState.ts"
-
-/** A request crosses at most this many links on its way to the leader. */
-export const maxHops = 2
 
 /** Sends parked writes and waiting reads to the leader, if there is one. */
 export const passOn = (node: NodeState): void => {
@@ -22,39 +18,6 @@ export const passOn = (node: NodeState): void => {
   if (node.waitingAdmin.length > 0) {
     for (const request of node.waitingAdmin.splice(0)) passOnAdmin(node, leader, request)
   }
-}
-
-/** Forwards in order until the link takes no more; the rest waits for another turn. */
-const forwardParked = (node: NodeState, leader: NodeId): void => {
-  let blocked = false
-  for (const write of node.writes.takeParked()) {
-    // One that is out of time is left to the next sweep, which can still say that nothing was written.
-    if (write.phase !== "Parked" || write.deadline <= node.now) continue
-    if (!blocked) blocked = !forward(node, leader, write)
-    if (blocked) node.writes.park(write)
-  }
-}
-
-/** Returns false when the link did not take the write. */
-const forward = (node: NodeState, leader: NodeId, write: PendingWrite): boolean => {
-  if (write.hops >= maxHops) {
-    node.writes.settle(write, { _tag: "NotLeader" })
-    return true
-  }
-  const id = node.nextRequestId()
-  const sent = node.send(leader, {
-    _tag: "ForwardRequest",
-    run: node.run,
-    id,
-    leaderTerm: node.term,
-    hops: write.hops + 1,
-    remainingMs: Math.max(1, Math.ceil(write.deadline - node.now)),
-    record: write.record
-  })
-  if (!sent) return false
-  node.counters.forwarded++
-  node.writes.forward(write, id)
-  return true
 }
 
 const askReadIndex = (node: NodeState, leader: NodeId): void => {
@@ -111,76 +74,6 @@ export const takeAnswer = (
   }
 }
 
-const takeForwardReply = (node: NodeState, from: NodeId, { id, result }: PeerMessageOf<"ForwardReply">): void => {
-  const write = node.writes.takeForwarded(id)
-  if (write === undefined || write.phase === "Settled") return
-  switch (result._tag) {
-    case "Applied":
-      return node.writes.answer(write, result.index, result.outcome, node.machine.applied)
-    case "NotLeader":
-      distrust(node, from)
-      return node.writes.park(write)
-    case "Refused":
-      return node.writes.settle(write, { _tag: "Failed", error: asWriteError(result.error) })
-    case "Unknown":
-      return node.writes.settle(write, {
-        _tag: "Failed",
-        error: new OutcomeUnknown({ message: "the leader cannot say what became of the write" })
-      })
-  }
-}
-
-/** Who says that it does not lead is asked no more until it is heard of as leader again. */
-const distrust = (node: NodeState, from: NodeId): void => {
-  if (node.leader === from) node.setLeader(null)
-}
-
-const asWriteError = (error: Extract<PeerMessageOf<"ForwardReply">["result"], { _tag: "Refused" }>["error"]) => {
-  switch (error._tag) {
-    case "InvalidRequest":
-    case "Overloaded":
-    case "StorageFull":
-    case "Shutdown":
-    case "DeadlineExceeded":
-    case "NoLeader":
-      return error
-    default:
-      // Whatever else a peer calls a refusal, it does not prove that the write took no effect.
-      return new OutcomeUnknown({ message: error.message })
-  }
-}
-
-/** Answers a forwarded write that came to a node which does not lead. */
-export const refuseForward = (node: NodeState, from: NodeId, request: PeerMessageOf<"ForwardRequest">): void => {
-  if (!node.forwardFilter.accept(from, request.run, request.id)) return
-  // Of leaderships before this start nothing is remembered: an earlier copy of the request may have been logged.
-  const result = request.leaderTerm <= node.bootTerm ? { _tag: "Unknown" as const } : { _tag: "NotLeader" as const }
-  node.send(from, { _tag: "ForwardReply", id: request.id, result })
-}
-
-/** A forwarded write as a pending one, whose settlement goes back to the node that forwarded it. */
-export const forwardedWrite = (
-  node: NodeState,
-  from: NodeId,
-  request: PeerMessageOf<"ForwardRequest">
-): PendingWrite => {
-  const { id } = request
-  return pendingWrite({
-    record: request.record,
-    deadline: node.now + request.remainingMs,
-    origin: { from, id },
-    hops: request.hops,
-    settle: (settlement) => {
-      const result = settlement._tag === "Failed"
-        ? settlement.error._tag === "OutcomeUnknown"
-          ? { _tag: "Unknown" as const }
-          : { _tag: "Refused" as const, error: settlement.error }
-        : settlement
-      node.send(from, { _tag: "ForwardReply", id, result })
-    }
-  })
-}
-
 /**
  * A peer's administrative request, whose result goes back to it; null where that is done already: a node that asks to
  * join with a program that is too old for the cluster is told so by whomever it asks.
@@ -229,6 +122,7 @@ const settleRefused = (node: NodeState): void => {
 export const sweep = (node: NodeState): void => {
   const leaderless = node.leader === null
   node.writes.expire(node.now, leaderless)
+  node.writes.retryLate(node.now)
   node.reads.expire(node.now, leaderless)
   node.reads.abandon(node.now - node.parts.electionTimeout / 2)
   settleRefused(node)

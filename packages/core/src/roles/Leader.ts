@@ -5,9 +5,9 @@
  *
  * Invariant: it adds entries only at the end of its log and only with its own term.
  */
-import { InvalidRequest, Overloaded, StorageFull } from "../DistKvError.ts"
+import { Overloaded, StorageFull } from "../DistKvError.ts"
 import type { Command } from "../domain/Command.ts"
-import { encodeCommand, isProposable } from "../domain/CommandCodec.ts"
+import { encodeCommand } from "../domain/CommandCodec.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import { findMember } from "../domain/Membership.ts"
@@ -24,8 +24,9 @@ import type { PendingRead } from "../state/PendingReads.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
 import { Agreement } from "./Agreement.ts"
 import { Changes } from "./Changes.ts"
-import { forwardedWrite, peerRequest, refuseForward, sweep, takeAnswer } from "./ClientDesk.ts"
+import { peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
+import { flawOfForwarded, forwardedWrite, refuseForward } from "./Forwarding.ts"
 import { Handover } from "./Handover.ts"
 import { leave, resign, sendBack } from "./Leaving.ts"
 import type { NodeState } from "./NodeState.ts"
@@ -215,10 +216,8 @@ export class Leader {
     if (!node.forwardFilter.accept(from, request.run, request.id)) return
     const write = forwardedWrite(node, from, request)
     node.writes.admit(write)
-    if (!isProposable(request.record, node.parts.limits.valueBytes)) {
-      const error = new InvalidRequest({ message: "the forwarded record is no well-formed command" })
-      return node.writes.settle(write, { _tag: "Failed", error })
-    }
+    const flaw = flawOfForwarded(node, from, request)
+    if (flaw !== null) return node.writes.refuse(write, flaw)
     const { pendingBytes, pendingWrites } = node.parts.limits
     if (node.writes.count > 2 * pendingWrites || node.writes.bytes > 2 * pendingBytes) return this.overloaded(write)
     this.propose(write)
@@ -232,7 +231,7 @@ export class Leader {
     const kind = write.record[5]
     if (node.diskFull && kind !== commandKind.Delete && kind !== commandKind.DeleteRange) {
       const message = "the disk reserve is reached; only deletes are taken until there is space again"
-      return node.writes.settle(write, { _tag: "Failed", error: new StorageFull({ message }) })
+      return node.writes.refuse(write, new StorageFull({ message }))
     }
     // The disk of the state is slower than the writes: without a bound the changes would fill the memory.
     if (node.machine.dirtyBytes > node.parts.maxDirtyBytes) return this.overloaded(write)
@@ -251,7 +250,7 @@ export class Leader {
 
   private overloaded(write: PendingWrite): void {
     const error = new Overloaded({ message: "the leader has too many writes under way", retryAfterMs: 100 })
-    this.node.writes.settle(write, { _tag: "Failed", error })
+    this.node.writes.refuse(write, error)
   }
 
   /** Adds an entry of the leader's own. */

@@ -43,6 +43,6 @@ export const sendBack = (node: NodeState): void => {
     if (write.phase !== "Parked") continue
     // By way of a node that may be on its way out of the cluster the answer could be lost.
     if (write.origin === null) node.writes.park(write)
-    else node.writes.settle(write, { _tag: "NotLeader" })
+    else node.writes.turnBack(write)
   }
 }

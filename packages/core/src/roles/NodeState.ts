@@ -20,6 +20,7 @@ import type { LogIndex, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
 import type { Leadership } from "../state/Leadership.ts"
+import { MemberSession } from "../state/MemberSession.ts"
 import type { MembershipLog } from "../state/MembershipLog.ts"
 import type { Administer, NodeMessage, Persisted } from "../state/NodeMessage.ts"
 import type { NodeObserver, NodeView } from "../state/Observer.ts"
@@ -83,7 +84,9 @@ export class NodeState {
   readonly machine: StateMachine
   readonly memberships: MembershipLog
   readonly belonging: Belonging
-  readonly writes = new PendingWrites()
+  /** Numbers what this node forwards. */
+  readonly session = new MemberSession()
+  readonly writes = new PendingWrites(this.session)
   readonly reads = new PendingReads()
   readonly forwardFilter = new ForwardFilter()
   /** This start of the process, as other nodes tell it from earlier ones. */
@@ -96,6 +99,7 @@ export class NodeState {
     preVotesRejected: 0,
     readRounds: 0,
     forwarded: 0,
+    retried: 0,
     disagreements: 0
   }
 
@@ -244,6 +248,7 @@ export class NodeState {
     if (leader === this.leader) return
     if (leader !== null) {
       this.counters.leaderChanges++
+      this.writes.retryAll()
       this.reads.abandon(Number.POSITIVE_INFINITY)
       for (const transfer of this.transfers.splice(0)) {
         transfer.done({ _tag: "Transferred", leader, term: this.term })

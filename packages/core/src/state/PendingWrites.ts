@@ -2,18 +2,24 @@
  * The writes that wait on this node, whatever role it plays.
  *
  * A write is parked while no leader can take it, then logged here (when this node leads) or forwarded. A logged write
- * succeeds when its entry is applied; it is `OutcomeUnknown` when another term takes its index, or when its deadline
- * comes. Losing leadership settles nothing: what a deposed leader had in flight normally commits under its successor.
+ * succeeds when its entry is applied. When another term takes its index it never will be, and the write is parked
+ * again. Losing leadership settles nothing: what a deposed leader had in flight normally commits under its successor.
+ *
+ * A forwarded write whose answer stays away is parked again as well, where it is numbered in a session. From then on it
+ * is in doubt: whatever becomes of the new attempt, an earlier one may have taken effect.
  *
  * Invariant: each write is settled exactly once, at its deadline at the latest; `"no"` is never said of a write that
- * may have entered a log.
+ * may have entered a log and be committed there.
  */
 import type { WriteError } from "../DistKvError.ts"
 import { DeadlineExceeded, NoLeader, OutcomeUnknown } from "../DistKvError.ts"
+import { putSession } from "../domain/CommandCodec.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
+import { sequenceOf, sessionOf, unstamped } from "../domain/RecordCodec.ts"
 import { Deadlines } from "./Deadlines.ts"
+import type { MemberSession } from "./MemberSession.ts"
 
 export type WriteSettlement =
   | { readonly _tag: "Applied"; readonly index: LogIndex; readonly outcome: Outcome }
@@ -22,8 +28,8 @@ export type WriteSettlement =
   | { readonly _tag: "NotLeader" }
 
 export interface PendingWrite {
-  /** An unstamped log record. */
-  readonly record: Uint8Array
+  /** A log record, unstamped until it is logged; then the log holds on to its bytes, and another attempt is a copy. */
+  record: Uint8Array
   /** Milliseconds, monotonic. */
   readonly deadline: number
   /** The node that forwarded it, with its request's id; null for a caller on this node. */
@@ -38,6 +44,17 @@ export interface PendingWrite {
   outcome: Outcome | null
   /** The id under which it was forwarded last. */
   requestId: number
+  /** Its number in this node's own session; 0 where it has none. */
+  sequence: number
+  /** Whether another copy of it does no harm: it is in a session, or opens one. */
+  retryable: boolean
+  /** Whether an attempt went out whose fate is not known. */
+  isInDoubt: boolean
+  /** How often it was forwarded, and when that is done again (milliseconds, monotonic). */
+  attempts: number
+  retryAt: number
+  /** A write that was logged at the same index in an earlier term, whose entry may still be the one committed. */
+  displaced: PendingWrite | null
 }
 
 /** A write as its caller hands it over. */
@@ -53,7 +70,13 @@ export const pendingWrite = (
   index: 0 as LogIndex,
   term: 0 as Term,
   outcome: null,
-  requestId: 0
+  requestId: 0,
+  sequence: 0,
+  retryable: false,
+  isInDoubt: false,
+  attempts: 0,
+  retryAt: Number.POSITIVE_INFINITY,
+  displaced: null
 })
 
 export class PendingWrites {
@@ -63,8 +86,14 @@ export class PendingWrites {
   private readonly answered = new Map<LogIndex, Array<PendingWrite>>()
   private parked: Array<PendingWrite> = []
   private done: Array<[PendingWrite, WriteSettlement]> = []
+  private readonly session: MemberSession
   count = 0
   bytes = 0
+
+  /** `session` numbers the writes that are forwarded. */
+  constructor(session: MemberSession) {
+    this.session = session
+  }
 
   get isIdle(): boolean {
     return this.count === 0
@@ -100,16 +129,43 @@ export class PendingWrites {
     write.phase = "Logged"
     write.index = index
     write.term = term
+    // Only after this node lost and won leadership can an index be logged twice. The earlier entry is gone from here,
+    // but others may have it still.
     const displaced = this.logged.get(index)
-    // Only after this node lost and won leadership can an index be logged twice; the earlier entry is gone from here.
-    if (displaced !== undefined) this.settle(displaced, unknown("another term has taken the place of its entry"))
+    if (displaced !== undefined) write.displaced = displaced
     this.logged.set(index, write)
   }
 
-  forward(write: PendingWrite, id: number): void {
+  /** Waits for the leader's answer, for `patience` milliseconds at first and longer each time. */
+  forward(write: PendingWrite, id: number, now: number, patience: number): void {
     write.phase = "Forwarded"
     write.requestId = id
+    write.retryAt = now + patience * 2 ** Math.min(write.attempts, 3)
+    write.attempts++
     this.forwarded.set(id, write)
+  }
+
+  /** The answer to a forwarded write may never come: it is sent again, and settled by whichever attempt is executed. */
+  retry(write: PendingWrite): void {
+    if (write.sequence !== 0 && !this.session.remembers(write.sequence)) {
+      // Its session has no place for it any more; only an answer that is under way can still tell.
+      write.retryable = false
+      return
+    }
+    this.forwarded.delete(write.requestId)
+    write.isInDoubt = true
+    this.park(write)
+  }
+
+  /** Takes back what was forwarded and may be sent again: somebody else leads. */
+  retryAll(): void {
+    for (const write of this.forwarded.values()) if (write.retryable) this.retry(write)
+  }
+
+  /** The same for what has waited for too long. */
+  retryLate(now: number): void {
+    if (this.forwarded.size === 0) return
+    for (const write of this.forwarded.values()) if (write.retryable && write.retryAt <= now) this.retry(write)
   }
 
   /** Takes the forwarded write with this id, for its answer. */
@@ -124,7 +180,7 @@ export class PendingWrites {
    * one on another node waits for that one, whatever becomes of this.
    */
   answer(write: PendingWrite, index: LogIndex, outcome: Outcome, applied: LogIndex): void {
-    if (write.origin !== null || index <= applied) return this.settle(write, { _tag: "Applied", index, outcome })
+    if (write.origin !== null || index <= applied) return this.finish(write, index, outcome)
     write.phase = "Answered"
     write.index = index
     write.outcome = outcome
@@ -138,18 +194,30 @@ export class PendingWrites {
     const write = this.logged.get(index)
     if (write !== undefined) {
       this.logged.delete(index)
-      this.settle(
-        write,
-        write.term === term
-          ? { _tag: "Applied", index, outcome }
-          : unknown("another term has taken the place of its entry")
-      )
+      this.decide(write, index, term, outcome)
     }
     if (this.answered.size === 0) return
     const answered = this.answered.get(index)
     if (answered === undefined) return
     this.answered.delete(index)
-    for (const each of answered) this.settle(each, { _tag: "Applied", index, outcome: each.outcome! })
+    for (const each of answered) if (each.phase === "Answered") this.finish(each, index, each.outcome!)
+  }
+
+  /** The leader does not take it, or not any more, and this copy never enters a log. */
+  turnBack(write: PendingWrite): void {
+    if (write.isInDoubt) this.loseTrack(write, "an earlier attempt to write may have succeeded")
+    else this.settle(write, { _tag: "NotLeader" })
+  }
+
+  /** It is refused for certain, unless an earlier attempt may have been taken. */
+  refuse(write: PendingWrite, error: WriteError): void {
+    if (write.isInDoubt) this.loseTrack(write, `${error.message}; an earlier attempt to write may have succeeded`)
+    else this.settle(write, failed(error))
+  }
+
+  /** What became of it cannot be told. */
+  loseTrack(write: PendingWrite, message: string): void {
+    this.settle(write, unknown(write, message))
   }
 
   /** Settles what has reached its deadline; `leaderless` says why a write never got into a log. */
@@ -162,8 +230,12 @@ export class PendingWrites {
 
   settle(write: PendingWrite, settlement: WriteSettlement): void {
     if (write.phase === "Settled") return
-    if (write.phase === "Logged" && this.logged.get(write.index) === write) this.logged.delete(write.index)
+    if (write.phase === "Logged" && this.logged.get(write.index) === write) {
+      if (write.displaced === null) this.logged.delete(write.index)
+      else this.logged.set(write.index, write.displaced)
+    }
     write.phase = "Settled"
+    if (write.sequence !== 0) this.freeNumber(write, settlement)
     this.count--
     this.bytes -= write.record.length
     this.deadlines.remove(write)
@@ -173,9 +245,9 @@ export class PendingWrites {
   /** Ends everything that waits, when the node stops: with `error` where no log can hold it, else unknown. */
   settleAll(error: WriteError): void {
     for (const write of this.deadlines.clear()) {
-      const settlement = write.phase === "Parked"
-        ? { _tag: "Failed" as const, error }
-        : unknown(`the node stopped while the write was under way: ${error.message}`)
+      const settlement = write.phase === "Parked" && !write.isInDoubt
+        ? failed(error)
+        : unknown(write, `the node stopped while the write was under way: ${error.message}`)
       this.settle(write, settlement)
     }
     this.parked = []
@@ -191,22 +263,71 @@ export class PendingWrites {
     for (const [write, settlement] of done) write.settle(settlement)
   }
 
+  /** The entry of `term` at `index` is the committed one: of the writes that were logged there, at most one is its. */
+  private decide(first: PendingWrite, index: LogIndex, term: Term, outcome: Outcome): void {
+    let write: PendingWrite | null = first
+    while (write !== null) {
+      const { displaced }: PendingWrite = write
+      write.displaced = null
+      if (write.phase === "Logged") {
+        if (write.term === term) this.finish(write, index, outcome)
+        else this.again(write)
+      }
+      write = displaced
+    }
+  }
+
+  /** Its entry is not the committed one and never will be, so it may be logged once more. */
+  private again(write: PendingWrite): void {
+    if (write.origin !== null) return this.turnBack(write)
+    write.record = unstamped(write.record)
+    this.park(write)
+  }
+
+  private finish(write: PendingWrite, index: LogIndex, outcome: Outcome): void {
+    if (outcome._tag !== "SessionExpired" || write.sequence === 0) {
+      return this.settle(write, { _tag: "Applied", index, outcome })
+    }
+    // The own session was ended. This attempt did nothing; if it was the only one, the write begins anew.
+    if (write.isInDoubt) return this.loseTrack(write, "this node's session has ended while the write was under way")
+    this.session.settle(write.sequence)
+    write.sequence = 0
+    write.retryable = false
+    write.record = unstamped(write.record)
+    putSession(write.record, 0, 0, 0)
+    this.park(write)
+  }
+
+  /** Whoever does not know the outcome may still ask the session for it. */
+  private freeNumber(write: PendingWrite, settlement: WriteSettlement): void {
+    const isUnknown = settlement._tag === "Failed" && settlement.error._tag === "OutcomeUnknown"
+    if (isUnknown) this.session.hold(write.sequence, write.deadline)
+    else this.session.settle(write.sequence)
+  }
+
   private expiryOf(write: PendingWrite, leaderless: boolean): WriteSettlement {
     switch (write.phase) {
       case "Parked":
+        if (write.isInDoubt) return unknown(write, "the deadline passed before the write could be sent again")
         return leaderless
           ? failed(new NoLeader({ message: "no leader was found within the deadline; nothing was written" }))
           : failed(
             new DeadlineExceeded({ message: "the leader took no writes within the deadline; nothing was written" })
           )
       case "Answered":
-        return unknown("the write is committed, but this node could not apply it within the deadline")
+        return unknown(write, "the write is committed, but this node could not apply it within the deadline")
       default:
         this.forwarded.delete(write.requestId)
-        return unknown("the deadline passed while the write was under way")
+        return unknown(write, "the deadline passed while the write was under way")
     }
   }
 }
 
 const failed = (error: WriteError): WriteSettlement => ({ _tag: "Failed", error })
-const unknown = (message: string): WriteSettlement => failed(new OutcomeUnknown({ message }))
+
+/** With what it takes to ask for the outcome later, where the write is in a session. */
+const unknown = ({ record }: PendingWrite, message: string): WriteSettlement => {
+  const session = sessionOf(record)
+  if (session === 0) return failed(new OutcomeUnknown({ message }))
+  return failed(new OutcomeUnknown({ message, session: `${session}`, sequence: `${sequenceOf(record)}` }))
+}

@@ -48,6 +48,12 @@ export const cluster = (voters: number, learners = 0, standing: Standing = "lear
   features: ownFeatures
 })
 
+/** The same without features: what a cluster is while one of its members runs the first release. */
+export const olderCluster = (voters: number): Membership => {
+  const { features: _, ...membership } = cluster(voters)
+  return membership
+}
+
 export const put = (termOf: number, indexOf: number, key = `k${indexOf}`): LogEntry =>
   stamp(putRecord(key), term(termOf), index(indexOf))
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Shutdown } from "../../src/DistKvError.ts"
 import { settleAll } from "../../src/node/Ending.ts"
 import { index } from "../rules/Logs.ts"
-import { accepted, addLearner, append, Bench } from "./Bench.ts"
+import { accepted, addLearner, append, Bench, olderCluster } from "./Bench.ts"
 
 const tags = (ends: ReadonlyArray<{ readonly _tag: string; readonly error?: { readonly _tag: string } }>) =>
   ends.map((end) => end.error?._tag ?? end._tag)
@@ -34,7 +34,7 @@ describe("a node that stops", () => {
   })
 
   it("does not know what became of what it has passed on", () => {
-    const bench = new Bench().deliver(append(2, 1, [0, 0]))
+    const bench = new Bench({ membership: olderCluster(3) }).deliver(append(2, 1, [0, 0]))
     const write = bench.propose("a")
     const change = bench.administer(addLearner(4))
     settleAll(bench.node, [], new Shutdown())

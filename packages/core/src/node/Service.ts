@@ -227,6 +227,72 @@ const whileOpen = (node: RaftNode) => <A>(look: () => A): Effect.Effect<A, Shutd
     return refusal?._tag === "Shutdown" ? Effect.fail(refusal) : Effect.succeed(look())
   })
 
+type Writes = Pick<DistKv["Service"], "set" | "setMany" | "delete" | "deleteRange" | "openSession" | "outcome">
+
+/** The calls that become entries of the log. */
+const writesOf = (calls: Calls, valueBytes: number): Writes => ({
+  set: (key, value, options) =>
+    calls.write<SetResult>(
+      setCommand(key, value, options, valueBytes),
+      deadlineOf("set", options),
+      (outcome, record) => {
+        if (outcome._tag !== "Put") return refusedOutcome(outcome, record)
+        const { created, previous, revision } = outcome
+        return Exit.succeed(
+          options?.previous === true
+            ? { revision, created, previous: previous === null ? null : owned(previous) }
+            : { revision, created }
+        )
+      },
+      placeOf(options)
+    ),
+  setMany: (entries, options) =>
+    calls.write(
+      setManyCommand(entries, valueBytes),
+      deadlineOf("write", options),
+      (outcome, record) =>
+        outcome._tag === "Done" ? Exit.succeed({ revision: outcome.revision }) : refusedOutcome(outcome, record),
+      placeOf(options)
+    ),
+  delete: (key, options) =>
+    calls.write<DeleteResult>(
+      deleteCommand(key, options),
+      deadlineOf("delete", options),
+      (outcome, record) =>
+        outcome._tag === "Deleted"
+          ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
+          : refusedOutcome(outcome, record),
+      placeOf(options)
+    ),
+  deleteRange: (options) =>
+    calls.write<DeleteRangeResult>(
+      deleteRangeCommand(options),
+      deadlineOf("deleteRange", options),
+      (outcome, record) =>
+        outcome._tag === "Deleted"
+          ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted })
+          : refusedOutcome(outcome, record),
+      placeOf(options)
+    ),
+  openSession: (options) =>
+    calls.write(
+      { _tag: "OpenSession", owner: null },
+      deadlineOf("call", options),
+      (outcome, record) =>
+        outcome._tag === "SessionOpened"
+          ? Exit.succeed({ session: `${outcome.session}` })
+          : refusedOutcome(outcome, record)
+    ),
+  outcome: (session, sequence, options) =>
+    calls.write(
+      { _tag: "Seal" },
+      deadlineOf("call", options),
+      (outcome, record) =>
+        outcome._tag === "SessionExpired" ? refusedOutcome(outcome, record) : writeOutcomeOf(outcome),
+      keyPlaceOf({ session, sequence })
+    )
+})
+
 /** Makes the service of a running node. */
 export const make = (node: RaftNode): DistKv["Service"] => {
   const calls = new Calls(node)
@@ -243,66 +309,7 @@ export const make = (node: RaftNode): DistKv["Service"] => {
         (consistency) => lookUp(node, checked, consistency)
       )
     },
-    set: (key, value, options) =>
-      calls.write<SetResult>(
-        setCommand(key, value, options, valueBytes),
-        deadlineOf("set", options),
-        (outcome, record) => {
-          if (outcome._tag !== "Put") return refusedOutcome(outcome, record)
-          const { created, previous, revision } = outcome
-          return Exit.succeed(
-            options?.previous === true
-              ? { revision, created, previous: previous === null ? null : owned(previous) }
-              : { revision, created }
-          )
-        },
-        placeOf(options)
-      ),
-    setMany: (entries, options) =>
-      calls.write(
-        setManyCommand(entries, valueBytes),
-        deadlineOf("write", options),
-        (outcome, record) =>
-          outcome._tag === "Done" ? Exit.succeed({ revision: outcome.revision }) : refusedOutcome(outcome, record),
-        placeOf(options)
-      ),
-    delete: (key, options) =>
-      calls.write<DeleteResult>(
-        deleteCommand(key, options),
-        deadlineOf("delete", options),
-        (outcome, record) =>
-          outcome._tag === "Deleted"
-            ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
-            : refusedOutcome(outcome, record),
-        placeOf(options)
-      ),
-    deleteRange: (options) =>
-      calls.write<DeleteRangeResult>(
-        deleteRangeCommand(options),
-        deadlineOf("deleteRange", options),
-        (outcome, record) =>
-          outcome._tag === "Deleted"
-            ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted })
-            : refusedOutcome(outcome, record),
-        placeOf(options)
-      ),
-    openSession: (options) =>
-      calls.write(
-        { _tag: "OpenSession", owner: null },
-        deadlineOf("call", options),
-        (outcome, record) =>
-          outcome._tag === "SessionOpened"
-            ? Exit.succeed({ session: `${outcome.session}` })
-            : refusedOutcome(outcome, record)
-      ),
-    outcome: (session, sequence, options) =>
-      calls.write(
-        { _tag: "Seal" },
-        deadlineOf("call", options),
-        (outcome, record) =>
-          outcome._tag === "SessionExpired" ? refusedOutcome(outcome, record) : writeOutcomeOf(outcome),
-        keyPlaceOf({ session, sequence })
-      ),
+    ...writesOf(calls, valueBytes),
     list: (options) => {
       const page = pageOf(options)
       if (page instanceof InvalidRequest) return Effect.fail(page)

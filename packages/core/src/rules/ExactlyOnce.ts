@@ -9,7 +9,7 @@
  * Invariant: `recall` answers null for a session and sequence only until `note` was called for it.
  */
 import type { Command } from "../domain/Command.ts"
-import type { Entry, Key } from "../domain/Entry.ts"
+import type { Entry } from "../domain/Entry.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { LogIndex, Revision, SessionId } from "../domain/Position.ts"
 import { digestOf, sequenceOf, unacknowledgedOf } from "../domain/RecordCodec.ts"
@@ -23,8 +23,9 @@ export interface Attempt {
   readonly index: LogIndex
   readonly record: Uint8Array
   readonly command: Command
-  /** The store's revision before it. */
+  /** The store's revision before it, and the one up to which its history is cut. */
   readonly revision: Revision
+  readonly compactRevision: Revision
 }
 
 /**
@@ -42,7 +43,7 @@ export const recall = (sessions: Sessions, view: KeyValueView, attempt: Attempt)
   const place = session.window.find(sequence)
   if (command._tag === "Seal") {
     return place >= 0
-      ? resultAt(session, place, view, null)
+      ? resultAt(session, place, view, attempt)
       : seal(sessions, session, attempt)
   }
   if (place < 0) return null
@@ -50,7 +51,7 @@ export const recall = (sessions: Sessions, view: KeyValueView, attempt: Attempt)
   if (!isSealed && session.window.digestAt(place) !== digestIn(session, record)) {
     return { _tag: "SequenceReused", revision }
   }
-  return resultAt(session, place, view, command)
+  return resultAt(session, place, view, attempt)
 }
 
 /** Notes the result of a command that `recall` has let pass. */
@@ -113,8 +114,8 @@ const numberOf = (outcome: Outcome, command: Command): number => {
   }
 }
 
-/** The first answer again. Without the command (for a seal) it comes without entries. */
-const resultAt = (session: Session, place: number, view: KeyValueView, command: Command | null): Outcome => {
+/** The first answer again. A seal, which does not name the key, gets it without entries. */
+const resultAt = (session: Session, place: number, view: KeyValueView, attempt: Attempt): Outcome => {
   const { window } = session
   const revision = window.revisionAt(place) as Revision
   const number = window.numberAt(place)
@@ -124,14 +125,14 @@ const resultAt = (session: Session, place: number, view: KeyValueView, command: 
       return { _tag: "Done", revision }
     case status.putCreated:
     case status.putReplaced: {
-      const previous = entryAt(view, command, number)
+      const previous = entryAt(view, attempt, number)
       if (previous === undefined) return { _tag: "SessionExpired", revision }
       return { _tag: "Put", revision, created: kind === status.putCreated, previous }
     }
     case status.deleted:
       return { _tag: "Deleted", revision, deleted: number }
     case status.compareFailed: {
-      const current = entryAt(view, command, number)
+      const current = entryAt(view, attempt, number)
       return current === undefined ? { _tag: "SessionExpired", revision } : { _tag: "CompareFailed", revision, current }
     }
     case status.tooManyEntries:
@@ -143,15 +144,21 @@ const resultAt = (session: Session, place: number, view: KeyValueView, command: 
   }
 }
 
-/** The entry of the command's key as it was last changed at `modRevision`; undefined where it is gone. */
-const entryAt = (view: KeyValueView, command: Command | null, modRevision: number): Entry | null | undefined => {
-  if (modRevision === 0 || (command?._tag !== "Put" && command?._tag !== "Delete")) return null
-  return entryOf(view, command.key, modRevision as Revision)
-}
-
-const entryOf = (view: KeyValueView, key: Key, modRevision: Revision): Entry | undefined => {
+/**
+ * The entry of the command's key as it was last changed at `modRevision`, null for none; undefined where it is gone.
+ *
+ * What is cut from the history may still be there on one node and not on another, so it counts as gone on all.
+ */
+const entryAt = (
+  view: KeyValueView,
+  { command, compactRevision }: Attempt,
+  modRevision: number
+): Entry | null | undefined => {
+  if (modRevision === 0 || (command._tag !== "Put" && command._tag !== "Delete")) return null
+  const { key } = command
   const present = view.get(key)
   if (present?.modRevision === modRevision) return present
-  const event = view.eventAt(modRevision)
+  if (modRevision <= compactRevision) return undefined
+  const event = view.eventAt(modRevision as Revision)
   return event?.revision === modRevision && event.key === key ? event.entry ?? undefined : undefined
 }

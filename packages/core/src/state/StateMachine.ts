@@ -132,7 +132,8 @@ export class StateMachine implements KeyValueView {
 
   /** A copy of a command that its session knows changes nothing and answers what the first one did (thesis §6.3). */
   private executeOnce(session: SessionId, command: Command, { index, record }: LogEntry): Outcome {
-    const attempt = { session, index, record, command, revision: this.counters.revision }
+    const { compactRevision, revision } = this.counters
+    const attempt = { session, index, record, command, revision, compactRevision }
     const known = recall(this.sessions, this, attempt)
     if (known !== null) return known
     const outcome = this.execute(command, index)

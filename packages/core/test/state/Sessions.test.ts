@@ -260,8 +260,8 @@ describe("a command in a session", () => {
     subject.apply(put("k", "newer"))
     subject.checkpoint()
     assert.deepStrictEqual(plain(subject.apply(put("k", "new", 7), session, 1)), plain(first))
+    // Its events may not be gone from here yet; from another node they may.
     subject.apply({ _tag: "CutHistory", revision: 2 as Revision })
-    subject.checkpoint()
     assert.strictEqual(subject.apply(put("k", "new", 7), session, 1)._tag, "SessionExpired")
   })
 

@@ -17,7 +17,9 @@ import {
   EntryJson,
   ListJson,
   MemberChangedJson,
+  OutcomeJson,
   RemovedJson,
+  SessionJson,
   SetJson,
   TransferJson,
   TransferredJson
@@ -76,10 +78,20 @@ const problem = (status: number) => {
   return known
 }
 
+const count = (expected: string) => Schema.String.check(Schema.isPattern(/^[1-9][0-9]{0,15}$/, { expected }))
+
 const refused = [problem(400), problem(403)] as const
 const readFailures = [...refused, problem(429), problem(503), problem(504)] as const
-const writeFailures = [...readFailures, problem(413), problem(507)] as const
+const writeFailures = [...readFailures, problem(409), problem(410), problem(413), problem(507)] as const
 const clusterFailures = [...readFailures, problem(404), problem(409), problem(413), problem(415)] as const
+
+const idempotency = {
+  "idempotency-key": Schema.optionalKey(
+    Schema.String.annotate({
+      description: "`<session>:<number>`: the write takes effect once, however often it is sent"
+    })
+  )
+}
 
 const list = HttpApiEndpoint.get("list", "/v1/kv", {
   query: {
@@ -110,6 +122,7 @@ const deleteRange = HttpApiEndpoint.delete("deleteRange", "/v1/kv", {
     to: Schema.optionalKey(Schema.String),
     all: Schema.optionalKey(Schema.Literal("true"))
   },
+  headers: idempotency,
   success: DeleteRangeJson,
   error: writeFailures
 }).annotate(
@@ -186,6 +199,27 @@ const transfer = HttpApiEndpoint.post("transfer", "/v1/cluster/transfer", {
   error: clusterFailures
 }).annotate(OpenApi.Description, "Hands leadership to `to`, or to the voter that is furthest ahead.")
 
+const openSession = HttpApiEndpoint.post("openSession", "/v1/sessions", {
+  query: timeout,
+  success: SessionJson,
+  error: writeFailures
+}).annotate(
+  OpenApi.Description,
+  "Opens a session for writes with `Idempotency-Key: <session>:<number>`: a write that is sent again under its number " +
+    "is executed once, and answered as the first time. The last 1,024 numbers are remembered. Of 4,096 sessions the " +
+    "least recently used one makes room for a new one."
+)
+
+const outcome = HttpApiEndpoint.get("outcome", "/v1/cluster/outcome", {
+  query: { ...timeout, session: count("a session"), sequence: count("a number within the session") },
+  success: OutcomeJson,
+  error: writeFailures
+}).annotate(
+  OpenApi.Description,
+  "What became of a write in a session. `notApplied` means that it never will be executed: asking commits a seal. 410 " +
+    "where the session or the number is not remembered."
+)
+
 const text = (contentType: string) => Schema.String.pipe(HttpApiSchema.asText({ contentType }))
 
 const livez = HttpApiEndpoint.get("livez", "/livez", { success: text("text/plain"), error: refused })
@@ -206,6 +240,7 @@ const metrics = HttpApiEndpoint.get("metrics", "/metrics", { success: text("text
 /** What Effect's router serves. */
 export const ServedApi = HttpApi.make("distkv")
   .add(HttpApiGroup.make("ranges").add(list).add(deleteRange))
+  .add(HttpApiGroup.make("sessions").add(openSession).add(outcome))
   .add(
     HttpApiGroup.make("cluster").add(cluster).add(addMember).add(removeMember).add(updateAddress)
       .add(promote).add(demote).add(transfer)
@@ -254,7 +289,7 @@ const head = HttpApiEndpoint.head("head", "/v1/kv/:key", {
 const set = HttpApiEndpoint.put("set", "/v1/kv/:key", {
   params: keyInPath,
   query: { ...timeout, previous: Schema.optionalKey(Flag) },
-  headers: { ...guard, "if-none-match": Schema.optionalKey(Schema.Literal("*")) },
+  headers: { ...guard, ...idempotency, "if-none-match": Schema.optionalKey(Schema.Literal("*")) },
   payload: bytes,
   success: SetJson,
   error: [...writeFailures, problem(412), problem(415)]
@@ -267,7 +302,7 @@ const set = HttpApiEndpoint.put("set", "/v1/kv/:key", {
 const remove = HttpApiEndpoint.delete("delete", "/v1/kv/:key", {
   params: keyInPath,
   query: timeout,
-  headers: guard,
+  headers: { ...guard, ...idempotency },
   success: DeleteJson,
   error: [...writeFailures, problem(412)]
 }).annotate(OpenApi.Description, "Deletes the key; an absent one is `deleted: false`.")
@@ -281,6 +316,7 @@ const originalGet = HttpApiEndpoint.get("getOriginal", "/key/:key", {
 
 const originalSet = HttpApiEndpoint.post("setOriginal", "/key", {
   query: timeout,
+  headers: idempotency,
   payload: Schema.Record(Schema.String, Schema.String),
   success: HttpApiSchema.Empty(200),
   error: writeFailures
@@ -289,6 +325,7 @@ const originalSet = HttpApiEndpoint.post("setOriginal", "/key", {
 const originalDelete = HttpApiEndpoint.delete("deleteOriginal", "/key/:key", {
   params: { key: Schema.String },
   query: timeout,
+  headers: idempotency,
   success: HttpApiSchema.Empty(200),
   error: writeFailures
 })

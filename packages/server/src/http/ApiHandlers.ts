@@ -15,12 +15,13 @@ import { createHash } from "node:crypto"
 import { type Answer, type FlatHeaders, jsonAnswer, problemAnswer } from "./Answer.ts"
 import { ServedApi } from "./Api.ts"
 import * as Health from "./Health.ts"
+import { idempotencyHeader, parseIdempotencyKey } from "./Idempotency.ts"
 import { defect, problemOf } from "./Problem.ts"
 import type { ProcessSample } from "./Prometheus.ts"
 import * as Prometheus from "./Prometheus.ts"
 import type { Operation } from "./RequestMetrics.ts"
 import type { Serving } from "./Serving.ts"
-import { type ClusterJson, entryText, type MemberJson } from "./Wire.ts"
+import { type ClusterJson, entryText, type MemberJson, outcomeText } from "./Wire.ts"
 
 /** An answer as Effect's server sends it. */
 export const toResponse = (answer: Answer): HttpServerResponse.HttpServerResponse => {
@@ -161,16 +162,47 @@ const ranges = (serving: Serving) =>
   HttpApiBuilder.group(ServedApi, "ranges", (handlers) =>
     handlers.handleAll({
       list: ({ query }) => answering(serving, "list", list(serving, query)),
-      deleteRange: ({ query: { all, ...range } }) =>
+      deleteRange: ({ headers, query: { all, ...range } }) =>
         answering(
           serving,
           "delete_range",
-          deleteRange(serving, all === undefined ? range : { ...range, all: true })
+          Effect.flatMap(
+            Effect.fromResult(parseIdempotencyKey(headers[idempotencyHeader])),
+            (idempotencyKey) =>
+              deleteRange(serving, {
+                ...range,
+                ...(all === undefined ? {} : { all: true }),
+                ...(idempotencyKey === undefined ? {} : { idempotencyKey })
+              })
+          )
         )
     }))
 
 const memberAnswer = (serving: Serving, { address, http, id, publicKey, standing }: Member): Answer =>
   jsonAnswer(JSON.stringify({ id, address, http, publicKey, standing }), serving.view.headers())
+
+const sessionCalls = (serving: Serving) =>
+  HttpApiBuilder.group(ServedApi, "sessions", (handlers) =>
+    handlers.handleAll({
+      openSession: ({ query }) =>
+        answering(
+          serving,
+          "session",
+          Effect.map(
+            serving.kv.openSession(query),
+            ({ session }) => jsonAnswer(JSON.stringify({ session }), serving.view.headers())
+          )
+        ),
+      outcome: ({ query: { sequence, session, ...options } }) =>
+        answering(
+          serving,
+          "session",
+          Effect.map(
+            serving.kv.outcome(session, sequence, options),
+            (outcome) => jsonAnswer(outcomeText(outcome), serving.view.headers())
+          )
+        )
+    }))
 
 const clusterCalls = (serving: Serving) =>
   HttpApiBuilder.group(ServedApi, "cluster", (handlers) =>
@@ -253,5 +285,5 @@ const operations = (serving: Serving, sample: Effect.Effect<ProcessSample>) =>
 /** The routes of `ServedApi`. */
 export const layerHandlers = (serving: Serving, sample: Effect.Effect<ProcessSample>) =>
   HttpApiBuilder.layer(ServedApi).pipe(
-    Layer.provide([ranges(serving), clusterCalls(serving), operations(serving, sample)])
+    Layer.provide([ranges(serving), sessionCalls(serving), clusterCalls(serving), operations(serving, sample)])
   )

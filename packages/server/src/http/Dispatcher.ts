@@ -7,6 +7,7 @@ import { noteResponse } from "./BrokenRequest.ts"
 import * as EntryRoutes from "./EntryRoutes.ts"
 import { limitWriting } from "./Exchange.ts"
 import type { Handler } from "./HttpListener.ts"
+import { idempotencyHeader } from "./Idempotency.ts"
 import * as KeyRoutes from "./KeyRoutes.ts"
 import { defect, problemOf } from "./Problem.ts"
 import { dropBody, refuseDeclared } from "./RequestBody.ts"
@@ -57,8 +58,8 @@ const dispatch = (
   const { path, query } = target
   const refusal = serving.callers.refusal(request, target.authority)
   if (refusal !== undefined) return refuse(refusal)
-  if (request.headers["idempotency-key"] !== undefined) {
-    return refuse(new InvalidRequest({ message: "Idempotency-Key is not supported: there are no sessions" }))
+  if (request.headers[idempotencyHeader] !== undefined && !isWrite(request.method, path)) {
+    return refuse(new InvalidRequest({ message: "Idempotency-Key is for writes under /v1/kv and /key" }))
   }
   const probe = path === "/livez" || path === "/readyz"
   if (serving.draining && !probe) return refuse(new Shutdown())
@@ -97,6 +98,9 @@ const dispatch = (
   if (expectsContinue) response.writeContinue()
   route(serving, routed, request, response, target)
 }
+
+const isWrite = (method: string | undefined, path: string): boolean =>
+  method !== "GET" && method !== "HEAD" && /^\/(v1\/kv|key)(\/|$)/.test(path)
 
 const unconditional = new InvalidRequest({
   message: "If-Match and If-None-Match are for single entries under /v1/kv"

@@ -2,6 +2,7 @@
 import { type DeleteOptions, InvalidRequest, type ReadOptions, type SetOptions } from "@distkv/core"
 import { Result } from "effect"
 import type { IncomingHttpHeaders } from "node:http"
+import { idempotencyHeader, parseIdempotencyKey } from "./Idempotency.ts"
 import { booleanOf, checkNames, consistencyOf, integerOf, timeoutOf } from "./Parameters.ts"
 import { parseTag, type Tag } from "./Preconditions.ts"
 import type { Query } from "./RequestTarget.ts"
@@ -104,12 +105,23 @@ const parsePut = (key: string, query: Query, headers: IncomingHttpHeaders): Pars
   if (Result.isFailure(previous)) return Result.fail(previous.failure)
   const timeout = timeoutOf(query)
   if (Result.isFailure(timeout)) return Result.fail(timeout.failure)
+  const idempotencyKey = parseIdempotencyKey(headers[idempotencyHeader])
+  if (Result.isFailure(idempotencyKey)) return Result.fail(idempotencyKey.failure)
   const tag = ifMatch.success
+  if (tag?._tag === "Any" && idempotencyKey.success !== undefined) {
+    // It is read and compared-and-set, again while others change it: not one command, but several.
+    return invalid("Idempotency-Key and If-Match: * on PUT do not go together; name the revision")
+  }
   const ifRevision = ifNoneMatch.success !== undefined ? 0 : tag?._tag === "Revision" ? tag.revision : undefined
   return Result.succeed({
     _tag: "Put",
     key,
-    options: { ifRevision, previous: previous.success, timeout: timeout.success },
+    options: {
+      ifRevision,
+      previous: previous.success,
+      timeout: timeout.success,
+      idempotencyKey: idempotencyKey.success
+    },
     ifMatch: tag?._tag === "Revision" ? undefined : tag
   })
 }
@@ -120,11 +132,17 @@ const parseDelete = (key: string, query: Query, headers: IncomingHttpHeaders): P
   if (Result.isFailure(ifMatch)) return Result.fail(ifMatch.failure)
   const timeout = timeoutOf(query)
   if (Result.isFailure(timeout)) return Result.fail(timeout.failure)
+  const idempotencyKey = parseIdempotencyKey(headers[idempotencyHeader])
+  if (Result.isFailure(idempotencyKey)) return Result.fail(idempotencyKey.failure)
   const tag = ifMatch.success
   return Result.succeed({
     _tag: "Delete",
     key,
-    options: { ifRevision: tag?._tag === "Revision" ? tag.revision : undefined, timeout: timeout.success },
+    options: {
+      ifRevision: tag?._tag === "Revision" ? tag.revision : undefined,
+      timeout: timeout.success,
+      idempotencyKey: idempotencyKey.success
+    },
     ifMatch: tag?._tag === "Revision" ? undefined : tag
   })
 }

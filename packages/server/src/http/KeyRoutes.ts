@@ -1,9 +1,18 @@
 /** `/key`, as in the original library's example application. Values are strings. */
-import { type CallOptions, type DistKv, type DistKvError, InvalidRequest, isKey, maxTxnOperations } from "@distkv/core"
+import {
+  type CallOptions,
+  type DistKv,
+  type DistKvError,
+  InvalidRequest,
+  isKey,
+  maxTxnOperations,
+  type WriteOptions
+} from "@distkv/core"
 import { Effect, Result } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Answer, jsonAnswer } from "./Answer.ts"
 import { Exchange } from "./Exchange.ts"
+import { idempotencyHeader, parseIdempotencyKey } from "./Idempotency.ts"
 import type { NodeView } from "./NodeView.ts"
 import { checkNames, timeoutOf } from "./Parameters.ts"
 import type { Operation } from "./RequestMetrics.ts"
@@ -36,7 +45,7 @@ export const serve = (
 ): void => {
   const exchange = new Exchange(serving, request, response, operations[method])
   const { kv, view } = serving
-  const options = Result.flatMap(parseQuery(query), parseOptions)
+  const options = Result.flatMap(parseQuery(query), (parsed) => parseOptions(parsed, request))
   if (Result.isFailure(options)) return exchange.fail(options.failure)
   if (method === "POST") {
     if (rest !== "") return exchange.fail(invalid("the path is /key"))
@@ -56,8 +65,13 @@ export const serve = (
 
 const names = new Set(["timeout"])
 
-const parseOptions = (query: Query): Result.Result<CallOptions, InvalidRequest> =>
-  Result.flatMap(checkNames(query, names), () => Result.map(timeoutOf(query), (timeout) => ({ timeout })))
+const parseOptions = (query: Query, { headers }: IncomingMessage): Result.Result<WriteOptions, InvalidRequest> =>
+  Result.gen(function*() {
+    yield* checkNames(query, names)
+    const timeout = yield* timeoutOf(query)
+    const idempotencyKey = yield* parseIdempotencyKey(headers[idempotencyHeader])
+    return { timeout, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }
+  })
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
@@ -75,14 +89,14 @@ const done = (headers: ReadonlyArray<string>): Answer => ({
   body: ""
 })
 
-const remove = (kv: Service, view: NodeView, key: string, options: CallOptions): Effect.Effect<Answer, DistKvError> =>
+const remove = (kv: Service, view: NodeView, key: string, options: WriteOptions): Effect.Effect<Answer, DistKvError> =>
   Effect.map(kv.delete(key, options), (result) => done(view.headers(result.revision)))
 
 const setAll = (
   kv: Service,
   view: NodeView,
   entries: ReadonlyArray<readonly [string, string]>,
-  options: CallOptions
+  options: WriteOptions
 ): Effect.Effect<Answer, DistKvError> =>
   entries.length === 0
     ? Effect.sync(() => done(view.headers()))

@@ -160,6 +160,8 @@ const runtime = (out: Exposition, node: NodeMetrics, requests: RequestMetrics, s
     sample.loopDelaySeconds.map(([quantile, seconds]) => ["", { quantile }, seconds] as const)
   )
   out.counter("forwarded_total", "Calls forwarded to the leader.", node.forwarded)
+  out.counter("forwarded_retries_total", "Forwarded writes that were sent again.", node.retried)
+  out.gauge("sessions", "Sessions that are open.", node.sessions)
   out.counter("overload_rejections_total", "Calls refused since a queue was full.", node.overloaded)
   out.gauge("http_requests_in_flight", "Requests being served.", requests.inFlight)
   out.gauge("http_connections", "Open HTTP connections.", sample.connections)

@@ -1,7 +1,16 @@
 /** Counts and times requests; plain numbers, since every request passes here. */
 
 /** What a request does, as metrics name it. */
-export type Operation = "get" | "set" | "delete" | "list" | "delete_range" | "set_many" | "cluster" | "other"
+export type Operation =
+  | "get"
+  | "set"
+  | "delete"
+  | "list"
+  | "delete_range"
+  | "set_many"
+  | "session"
+  | "cluster"
+  | "other"
 
 /** Upper bounds of the duration buckets, in seconds. */
 export const bucketBounds: ReadonlyArray<number> = [

@@ -4,7 +4,7 @@
  * Revisions, terms, indexes and leases travel as decimal strings, since they may exceed what other languages' JSON
  * readers hold exactly; counts, versions and milliseconds travel as numbers. Values travel as base64.
  */
-import { ClusterId, type Entry, Key, LogIndex, NodeId, Refusal, Revision, Term } from "@distkv/core"
+import { ClusterId, type Entry, Key, LogIndex, NodeId, Refusal, Revision, Term, type WriteOutcome } from "@distkv/core"
 import { Schema, SchemaTransformation } from "effect"
 
 const digits = Schema.String.check(
@@ -56,6 +56,44 @@ export const ListJson = Schema.Struct({
 })
 
 export const DeleteRangeJson = Schema.Struct({ revision: RevisionText, deleted: Schema.Int })
+
+/** A session for idempotent writes. */
+export const SessionJson = Schema.Struct({ session: Schema.String })
+
+/** What became of a write in a session: `notApplied` is final too. */
+export const OutcomeJson = Schema.Struct({
+  outcome: Schema.Literals(["applied", "refused", "notApplied"]),
+  revision: RevisionText,
+  created: Schema.optionalKey(Schema.Boolean),
+  deleted: Schema.optionalKey(Schema.Int),
+  session: Schema.optionalKey(Schema.String),
+  reason: Schema.optionalKey(Schema.Literals(["CompareFailed", "TooManyEntries"]))
+})
+export type OutcomeJson = typeof OutcomeJson.Type
+
+/** An outcome as the wire tells it, and back. */
+export const outcomeText = (outcome: WriteOutcome): string => {
+  const { _tag, revision, ...rest } = outcome
+  const name = _tag === "Applied" ? "applied" : _tag === "Refused" ? "refused" : "notApplied"
+  return JSON.stringify({ outcome: name, revision: String(revision), ...rest })
+}
+
+export const toOutcome = ({ created, deleted, outcome, reason, revision, session }: OutcomeJson): WriteOutcome => {
+  switch (outcome) {
+    case "applied":
+      return {
+        _tag: "Applied",
+        revision,
+        ...(created === undefined ? {} : { created }),
+        ...(deleted === undefined ? {} : { deleted }),
+        ...(session === undefined ? {} : { session })
+      }
+    case "refused":
+      return { _tag: "Refused", revision, reason: reason ?? "CompareFailed" }
+    case "notApplied":
+      return { _tag: "NotApplied", revision }
+  }
+}
 
 export const RoleJson = Schema.Literals(["leader", "follower", "candidate", "learner"])
 

@@ -18,6 +18,7 @@ import {
   NotFound,
   type PublicKey,
   type Revision,
+  SessionExpired,
   type Status,
   type Term
 } from "@distkv/core"
@@ -56,6 +57,8 @@ const noMetrics: NodeMetrics = {
   reads: 0,
   readRounds: 0,
   forwarded: 0,
+  retried: 0,
+  sessions: 0,
   overloaded: 0,
   logCommits: 0,
   logCommitSeconds: 0,
@@ -217,6 +220,11 @@ export const fakeService = (store: FakeStore): Service =>
         for (const { key } of doomed) store.entries.delete(key)
         return { revision: doomed.length > 0 ? store.next() : store.revision, deleted: doomed.length }
       }),
+    openSession: () => Effect.succeed({ session: "14" }),
+    outcome: (session, sequence) =>
+      session === "14" && sequence === "1"
+        ? Effect.succeed({ _tag: "Applied", revision: store.revision, created: true })
+        : Effect.fail(new SessionExpired({ message: "not remembered", session, sequence: `${sequence}` })),
     status: Effect.sync(() => store.status),
     metrics: Effect.succeed(noMetrics),
     join: () => Effect.fail(new MembershipRejected({ reason: "already a member", final: true })),

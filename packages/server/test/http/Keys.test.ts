@@ -141,8 +141,6 @@ describe("keys in request targets", () => {
             "GET /v1",
             "POST /v1/txn",
             "GET /v1/watch?prefix=a",
-            "POST /v1/sessions",
-            "GET /v1/cluster/outcome",
             "POST /v1/leases",
             "POST /v1/locks/a",
             "GET /v1/elections/a",

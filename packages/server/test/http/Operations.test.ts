@@ -297,6 +297,8 @@ describe("the interface's own description", () => {
           "HEAD /v1/kv/{key}",
           "PUT /v1/kv/{key}",
           "DELETE /v1/kv/{key}",
+          "POST /v1/sessions",
+          "GET /v1/cluster/outcome",
           "GET /v1/cluster",
           "POST /v1/cluster/members",
           "DELETE /v1/cluster/members/{id}",

@@ -189,10 +189,21 @@ describe("conditional writes", () => {
           assertProblem(reply, 400, "InvalidRequest")
         }
         for (
-          const line of ["GET /v1/kv/k", "PUT /v1/kv/k", "DELETE /v1/kv/k", "GET /v1/kv", "GET /livez", "POST /key"]
+          const line of ["GET /v1/kv/k", "HEAD /v1/kv/k", "GET /v1/kv", "GET /livez", "GET /key/k", "POST /v1/sessions"]
         ) {
-          assertProblem(yield* ask(line, ["Idempotency-Key: 1:1"]), 400, "InvalidRequest")
+          assert.strictEqual((yield* ask(line, ["Idempotency-Key: 2:1"])).status, 400, line)
         }
+        for (
+          const key of ["", "2", "2:", ":1", "02:1", "2:0", "-2:1", "2:1:1", "a:b", "2:1, 2:2", "2:12345678901234567"]
+        ) {
+          for (
+            const line of ["PUT /v1/kv/k", "DELETE /v1/kv/k", "DELETE /v1/kv?all=true", "POST /key", "DELETE /key/k"]
+          ) {
+            assertProblem(yield* ask(line, [`Idempotency-Key: ${key}`]), 400, "InvalidRequest")
+          }
+        }
+        // Such a put is several commands, and one key cannot stand for them.
+        assertProblem(yield* ask("PUT /v1/kv/k", ["Idempotency-Key: 2:1", "If-Match: *"]), 400, "InvalidRequest")
         assert.strictEqual(store.commands, 0)
       })
     ))

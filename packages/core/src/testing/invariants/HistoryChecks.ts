@@ -25,7 +25,7 @@ export const acknowledgedWritesAreKept = (history: History, applied: AppliedHist
       )
   )
 
-/** I16: every value read was submitted, and one submitted command is at most one log entry. */
+/** I16: every value read was submitted, and what was submitted once took effect at most once. */
 export const nothingIsInvented = (history: History, applied: AppliedHistory): ReadonlyArray<string> => {
   const submitted = new Set(history.calls.flatMap((call) => valuesOf(call.input)))
   const problems: Array<string> = []

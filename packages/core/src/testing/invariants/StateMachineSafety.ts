@@ -13,7 +13,7 @@ const entryText = (entry: { readonly modRevision: number; readonly version: numb
   entry === null ? "-" : `${entry.modRevision}/${entry.version}`
 
 /** Equal for equal outcomes. */
-const outcomeText = (outcome: Outcome): string => {
+export const outcomeText = (outcome: Outcome): string => {
   switch (outcome._tag) {
     case "Done":
       return `Done ${outcome.revision}`

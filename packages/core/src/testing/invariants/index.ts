@@ -4,6 +4,7 @@ import { commitOnDurableQuorum } from "./CommitOnDurableQuorum.ts"
 import { committedImmutable } from "./CommittedImmutable.ts"
 import { durableBeforeSend } from "./DurableBeforeSend.ts"
 import { electionSafety } from "./ElectionSafety.ts"
+import { exactlyOnce } from "./ExactlyOnce.ts"
 import { identity } from "./Identity.ts"
 import type { Invariant } from "./Invariant.ts"
 import { leaderAppendOnly } from "./LeaderAppendOnly.ts"
@@ -25,6 +26,7 @@ export const allInvariants: ReadonlyArray<(view: GlobalView) => Invariant> = [
   leaderCompleteness,
   stateMachineSafety,
   stateDigests,
+  exactlyOnce,
   committedImmutable,
   // Before I7: it is the more exact reproach where an old term's entry is counted.
   ownTermCommit,

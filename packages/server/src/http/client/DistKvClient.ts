@@ -9,6 +9,7 @@ import {
   type DeleteRangeResult,
   type DeleteResult,
   type DistKvError,
+  type IdempotencyKey,
   InvalidRequest,
   isKey,
   type Key,
@@ -18,9 +19,11 @@ import {
   type ReadEntry,
   type ReadOptions,
   type SetOptions,
-  type SetResult
+  type SetResult,
+  type WriteOutcome
 } from "@distkv/core"
 import { Context, Effect, Layer, Schema } from "effect"
+import { idempotencyHeaders } from "../Idempotency.ts"
 import {
   AddMemberJson,
   AddressJson,
@@ -29,10 +32,13 @@ import {
   DeleteRangeJson,
   ListJson,
   MemberChangedJson,
+  OutcomeJson,
   RemovedJson,
   RevisionText,
+  SessionJson,
   SetJson,
   toEntry,
+  toOutcome,
   TransferJson,
   TransferredJson
 } from "../Wire.ts"
@@ -57,6 +63,13 @@ export class DistKvClient extends Context.Service<DistKvClient, {
   readonly delete: (key: string, options?: DeleteOptions) => Effect.Effect<DeleteResult, ClientError>
   readonly list: (options?: ListOptions) => Effect.Effect<ListResult, ClientError>
   readonly deleteRange: (options: DeleteRangeOptions) => Effect.Effect<DeleteRangeResult, ClientError>
+  /** Opens a session; a write with a key in it is sent again, to the next endpoint too, where its reply is lost. */
+  readonly openSession: (options?: CallOptions) => Effect.Effect<{ readonly session: string }, ClientError>
+  readonly outcome: (
+    session: string,
+    sequence: number | string,
+    options?: CallOptions
+  ) => Effect.Effect<WriteOutcome, ClientError>
   /** The answering node's view of the cluster; it needs no quorum. */
   readonly cluster: (options?: CallOptions) => Effect.Effect<ClusterJson, ClientError>
   readonly addMember: (member: AddMember, options?: CallOptions) => Effect.Effect<MemberChangedJson, ClientError>
@@ -150,7 +163,12 @@ const consistencyOf = (headers: Headers): Consistency => {
 }
 
 const overHttp = (endpoints: Endpoints): typeof DistKvClient.Service =>
-  DistKvClient.of({ ...entryCalls(endpoints), ...rangeCalls(endpoints), ...clusterCalls(endpoints) })
+  DistKvClient.of({
+    ...entryCalls(endpoints),
+    ...rangeCalls(endpoints),
+    ...sessionCalls(endpoints),
+    ...clusterCalls(endpoints)
+  })
 
 const entryCalls = (endpoints: Endpoints) => ({
   get: Effect.fnUntraced(function*(text: string, options: ReadOptions = {}) {
@@ -170,10 +188,10 @@ const entryCalls = (endpoints: Endpoints) => ({
       return yield* new InvalidRequest({ message: "the value is not a well-formed string" })
     }
     const guard = yield* guardHeaders(options.ifRevision)
-    const reply = yield* endpoints.ask("write", options.timeout, (ms) => ({
+    const reply = yield* endpoints.ask(kindOf(options.idempotencyKey), options.timeout, (ms) => ({
       method: "PUT",
       target: entryTarget(key, { previous: options.previous, timeout: `${ms}ms` }),
-      headers: { "content-type": "application/octet-stream", ...guard },
+      headers: { "content-type": "application/octet-stream", ...guard, ...idempotencyHeaders(options.idempotencyKey) },
       body: value
     }))
     const { previous, ...rest } = yield* decodeBody("write", SetJson, reply)
@@ -185,10 +203,10 @@ const entryCalls = (endpoints: Endpoints) => ({
       return yield* new InvalidRequest({ message: "a delete's ifRevision is at least 1" })
     }
     const guard = yield* guardHeaders(options.ifRevision)
-    const reply = yield* endpoints.ask("write", options.timeout, (ms) => ({
+    const reply = yield* endpoints.ask(kindOf(options.idempotencyKey), options.timeout, (ms) => ({
       method: "DELETE",
       target: entryTarget(key, { timeout: `${ms}ms` }),
-      headers: guard
+      headers: { ...guard, ...idempotencyHeaders(options.idempotencyKey) }
     }))
     return yield* decodeBody("write", DeleteJson, reply)
   })
@@ -219,13 +237,35 @@ const rangeCalls = (endpoints: Endpoints) => ({
     }
   }),
   deleteRange: Effect.fnUntraced(function*(options: DeleteRangeOptions) {
-    const { timeout, ...query } = options
+    const { idempotencyKey, timeout, ...query } = options
     yield* checkTexts(query)
-    const reply = yield* endpoints.ask("write", timeout, (ms) => ({
+    const reply = yield* endpoints.ask(kindOf(idempotencyKey), timeout, (ms) => ({
       method: "DELETE",
-      target: withQuery("/v1/kv", { ...query, timeout: `${ms}ms` })
+      target: withQuery("/v1/kv", { ...query, timeout: `${ms}ms` }),
+      headers: idempotencyHeaders(idempotencyKey)
     }))
     return yield* decodeBody("write", DeleteRangeJson, reply)
+  })
+})
+
+/** What carries a key may be repeated. */
+const kindOf = (idempotencyKey: IdempotencyKey | undefined): Kind => idempotencyKey === undefined ? "write" : "keyed"
+
+const sessionCalls = (endpoints: Endpoints) => ({
+  openSession: Effect.fnUntraced(function*(options: CallOptions = {}) {
+    // One that nobody uses costs nothing but its place.
+    const reply = yield* endpoints.ask("keyed", options.timeout, (ms) => ({
+      method: "POST",
+      target: withQuery("/v1/sessions", { timeout: `${ms}ms` })
+    }))
+    return yield* decodeBody("write", SessionJson, reply)
+  }),
+  outcome: Effect.fnUntraced(function*(session: string, sequence: number | string, options: CallOptions = {}) {
+    const reply = yield* endpoints.ask("keyed", options.timeout, (ms) => ({
+      method: "GET",
+      target: withQuery("/v1/cluster/outcome", { session, sequence, timeout: `${ms}ms` })
+    }))
+    return toOutcome(yield* decodeBody("write", OutcomeJson, reply))
   })
 })
 

@@ -14,8 +14,11 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
   readonly applied = "no"
 }
 
-/** Whether repeating a call is harmless (`read`), or could apply it twice (`write`). */
-export type Kind = "read" | "write"
+/**
+ * Whether repeating a call is harmless (`read`), or could apply it twice (`write`). A `keyed` one is a write that takes
+ * effect once however often it is sent.
+ */
+export type Kind = "read" | "write" | "keyed"
 
 export interface Endpoints {
   /** The reply of the first endpoint that did the call, or why none did. */
@@ -41,11 +44,11 @@ const failureOf = (kind: Kind, endpoint: string, reply: Reply): DistKvError | Un
   const error = errorOf(decoder.decode(reply.body))
   if (error !== undefined) return error
   const message = `${endpoint} answered ${reply.status}, not as a distkv node does`
-  return kind === "write" && reply.status >= 500 ? new OutcomeUnknown({ message }) : new Unreachable({ message })
+  return kind !== "read" && reply.status >= 500 ? new OutcomeUnknown({ message }) : new Unreachable({ message })
 }
 
 const lostOf = (kind: Kind, lost: NoReply): DistKvError | Unreachable =>
-  kind === "write" && lost.sent
+  kind !== "read" && lost.sent
     ? new OutcomeUnknown({ message: lost.detail })
     : new Unreachable({ message: lost.detail })
 
@@ -59,7 +62,9 @@ const mayGoOn = (kind: Kind, failure: DistKvError | Unreachable): boolean => {
       return true
     case "StorageFailed":
     case "DeadlineExceeded":
-      return kind === "read"
+      return kind !== "write"
+    case "OutcomeUnknown":
+      return kind === "keyed"
     default:
       return false
   }
@@ -91,6 +96,7 @@ const make = (endpoints: ReadonlyArray<string>): Endpoints => {
       const timeoutMs = yield* Effect.fromResult(parseTimeout(timeout))
       const deadline = (yield* monotonicMs) + timeoutMs
       const first = preferred
+      let unknown: DistKvError | null = null
       let failure: DistKvError | Unreachable = new DeadlineExceeded({ message: "the deadline passed before a reply" })
       for (let i = 0; i < endpoints.length; i++) {
         const at = (first + i) % endpoints.length
@@ -105,9 +111,11 @@ const make = (endpoints: ReadonlyArray<string>): Endpoints => {
         failure = Result.isSuccess(attempt)
           ? failureOf(kind, endpoint, attempt.success)
           : lostOf(kind, attempt.failure)
+        if (failure._tag === "OutcomeUnknown") unknown = failure
         if (!mayGoOn(kind, failure)) break
       }
-      return yield* Effect.fail(failure)
+      // An earlier attempt may have taken effect, whatever the last one says of itself.
+      return yield* Effect.fail(unknown !== null && failure.applied === "no" ? unknown : failure)
     })
   }
 }

@@ -1,4 +1,4 @@
-import { DistKv, DistKvLayer, OutcomeUnknown } from "@distkv/core"
+import { type DistKv, DistKvLayer, OutcomeUnknown } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schedule } from "effect"
 import { DistKvClient } from "../../src/client.ts"

@@ -19,6 +19,7 @@ import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
+import { type Counters, zeroCounters } from "../state/Counters.ts"
 import type { Leadership } from "../state/Leadership.ts"
 import { MemberSession } from "../state/MemberSession.ts"
 import type { MembershipLog } from "../state/MembershipLog.ts"
@@ -93,15 +94,7 @@ export class NodeState {
   readonly run: number
   /** The term at the start of the process: of leaderships up to then, nothing is remembered. */
   readonly bootTerm: Term
-  readonly counters = {
-    elections: 0,
-    leaderChanges: 0,
-    preVotesRejected: 0,
-    readRounds: 0,
-    forwarded: 0,
-    retried: 0,
-    disagreements: 0
-  }
+  readonly counters: Counters = zeroCounters()
 
   role: Role = "Follower"
   /** The role to play next, when the present one is over; and whether it gets the message at hand again. */

@@ -315,7 +315,7 @@ describe("the interface's own description", () => {
         ])
         assert.sameMembers(
           Object.keys(document.paths["/v1/kv/{key}"]?.put?.responses ?? {}),
-          ["200", "400", "403", "412", "413", "415", "429", "503", "504", "507"]
+          ["200", "400", "403", "409", "410", "412", "413", "415", "429", "503", "504", "507"]
         )
         for (const method of ["get", "head"]) {
           assert.sameMembers(

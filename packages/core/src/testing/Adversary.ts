@@ -2,13 +2,11 @@
 import { Effect } from "effect"
 import { DistKv } from "../DistKv.ts"
 import { forgeEnvelope } from "./Forger.ts"
+import { Operator } from "./Operator.ts"
 import type { Prng } from "./Prng.ts"
 import type { SimCluster } from "./SimCluster.ts"
 import type { SimNode } from "./SimNode.ts"
 import { type FaultClass, isQuiet, type SimPlan } from "./SimPlan.ts"
-
-/** Nodes beyond the first ones that may join in one run. */
-const maxJoins = 2
 
 export class Adversary<App = never> {
   /** How often each fault was made. */
@@ -16,17 +14,19 @@ export class Adversary<App = never> {
   private readonly cluster: SimCluster<App>
   private readonly plan: SimPlan
   private readonly random: Prng
-  private readonly onStart: (node: SimNode<App>) => void
   private active = false
   private beganAt = 0
-  private joined = 0
+  private readonly operator: Operator<App>
 
   /** `onStart` hears of each node that joins, before it starts. */
   constructor(cluster: SimCluster<App>, plan: SimPlan, onStart: (node: SimNode<App>) => void) {
     this.cluster = cluster
     this.plan = plan
-    this.onStart = onStart
     this.random = cluster.world.random.fork("adversary")
+    this.operator = new Operator(cluster, plan, cluster.world.random.fork("operator"), (node) => {
+      this.spoilDisk(node)
+      onStart(node)
+    })
   }
 
   /** Begins: the network and the disks become what the plan says, and events follow. */
@@ -131,8 +131,8 @@ export class Adversary<App = never> {
       fullDisk: () => this.fullDisk(),
       clockJump: () => this.clockJump(),
       transfer: () => this.transfer(),
-      join: () => this.join(),
-      forge: () => this.forge()
+      forge: () => this.forge(),
+      ...this.operator.acts()
     }
   }
 
@@ -273,16 +273,6 @@ export class Adversary<App = never> {
     this.note(`leadership is asked to go from ${leader} to ${to ?? "anyone"}`)
     const ask = Effect.flatMap(DistKv, (kv) => kv.transferLeadership(to, { timeout: 2000 }))
     this.anyNode().fork(Effect.ignore(ask))
-  }
-
-  private join(): void {
-    if (this.joined >= maxJoins) return
-    const id = `n${this.plan.nodes + ++this.joined}`
-    this.note(`${id} asks to join`)
-    const node = this.cluster.addNode(id)
-    this.spoilDisk(node)
-    this.onStart(node)
-    node.start()
   }
 
   /** Somebody who may not says something that would matter. */

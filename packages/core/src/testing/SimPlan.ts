@@ -37,7 +37,9 @@ export const faultClasses = [
   "join",
   "forge",
   "tight",
-  "fuzz"
+  "fuzz",
+  "remove",
+  "standing"
 ] as const
 export type FaultClass = (typeof faultClasses)[number]
 

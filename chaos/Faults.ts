@@ -1,4 +1,8 @@
-/** What is done to a cluster, one fault at a time or one on top of another; each one cleans up after itself. */
+/**
+ * What is done to a cluster, one fault at a time or one on top of another; each one cleans up after itself.
+ *
+ * scenario: K01 K02 P01 P03 P04 P08 P10 P14 D01 D02 D03 D12
+ */
 import type { Prng } from "@distkv/core/testing"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { ChaosNode, Cluster } from "./Cluster.ts"

@@ -1,6 +1,8 @@
 /**
  * What a crowd of strangers at the leader's door costs the cluster: writes a second while they knock there, beside
  * writes a second while the same crowd knocks at a bare TCP server; in turns, since a machine's speed moves.
+ *
+ * scenario: A09
  */
 import { once } from "node:events"
 import { readFileSync } from "node:fs"

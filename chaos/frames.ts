@@ -1,4 +1,8 @@
-/** Frames in bulk from an authenticated peer that does not speak the protocol: the test of them, at full size. */
+/**
+ * Frames in bulk from an authenticated peer that does not speak the protocol: the test of them, at full size.
+ *
+ * scenario: A10
+ */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"

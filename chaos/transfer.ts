@@ -1,4 +1,8 @@
-/** Planned transfers of leadership under load: how long no write is acknowledged, and that none of them fails. */
+/**
+ * Planned transfers of leadership under load: how long no write is acknowledged, and that none of them fails.
+ *
+ * scenario: T08
+ */
 import { setTimeout as sleep } from "node:timers/promises"
 import { audit, finalState } from "./Audit.ts"
 import { type ChaosNode, Cluster } from "./Cluster.ts"

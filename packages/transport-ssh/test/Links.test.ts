@@ -83,6 +83,31 @@ describe("links", () => {
     }), 20_000)
 
   it.live(
+    "a bit that is turned over on the way ends the connection, and nothing altered is heard (A18)",
+    () =>
+      Effect.gen(function*() {
+        const { one, other, wires } = yield* makeWired()
+        const sent = new Set(Array.from({ length: 400 }, (_, number) => JSON.stringify(vote(number))))
+        for (let round = 0; round < 5; round++) {
+          yield* until("they are connected", () => connected(one) && connected(other))
+          const before = new Set([...one.heard, ...other.heard])
+          for (const wire of wires) wire.garble(1)
+          for (let number = round * 80; number < (round + 1) * 80; number++) {
+            say(one, other, vote(number))
+            say(other, one, vote(number))
+          }
+          yield* until("the link ends", () => !connected(one) || !connected(other))
+          for (const { message } of [...one.heard, ...other.heard].filter((envelope) => !before.has(envelope))) {
+            assert.isTrue(sent.has(JSON.stringify(message)), JSON.stringify(message))
+          }
+        }
+        yield* until("they are connected again", () => connected(one) && connected(other))
+        yield* isOneLink(one, other)
+      }),
+    30_000
+  )
+
+  it.live(
     "a peer whose bytes go nowhere is given up within an election time-out, by both sides",
     () =>
       Effect.gen(function*() {
@@ -175,7 +200,7 @@ describe("links", () => {
       assert.isAtMost(passed() - before, frames + 200)
     }))
 
-  it.live("session keys are exchanged anew under load, without loss or disorder", () =>
+  it.live("session keys are exchanged anew under load, without loss or disorder (A15)", () =>
     Effect.gen(function*() {
       const [near, far] = yield* makePair({ rekeyBytes: 1024 * 1024, heartbeat: 10 })
       const [one, other] = yield* stationsOf(near, far)

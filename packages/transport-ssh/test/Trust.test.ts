@@ -11,7 +11,7 @@ import { enter, makeKey, portOf } from "./support/raw.ts"
 const { clusterA, identityOf, start, until } = TransportStation
 
 describe("the files of trusted keys", () => {
-  it.live("a revoked key's connections are cut, and it is refused, until it is authorised again", () =>
+  it.live("a revoked key's connections are cut, and it is refused, until it is authorised again (A12)", () =>
     Effect.gen(function*() {
       const { far, near, one, other } = yield* makeConnected()
       yield* Keys.revoke(near.dir, far.key.fingerprint)

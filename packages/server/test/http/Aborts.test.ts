@@ -11,7 +11,7 @@ describe("clients that go away (H08)", () => {
     ["sends what is not HTTP on", (connection) => connection.send("\0\0\r\n\r\n")]
   ]
   for (const [how, leave] of ways) {
-    it.live(`a client that ${how} its connection while its call waits interrupts it`, () =>
+    it.live(`a client that ${how} its connection while its call waits interrupts it (H08)`, () =>
       Effect.gen(function*() {
         for (const line of ["GET /v1/kv/k", "PUT /v1/kv/k", "DELETE /v1/kv/k", "GET /v1/kv", "GET /key/k"]) {
           const begun = yield* Deferred.make<void>()
@@ -36,7 +36,7 @@ describe("clients that go away (H08)", () => {
       }))
   }
 
-  it.live("a client that leaves in the middle of its body causes no command and leaves nothing behind", () =>
+  it.live("a client that leaves in the middle of its body causes no command and leaves nothing behind (H08)", () =>
     serving(({ ask, port, store }) =>
       Effect.gen(function*() {
         const whole = Buffer.from(head("PUT /v1/kv/k", ["Content-Length: 64"]) + "x".repeat(64), "latin1")

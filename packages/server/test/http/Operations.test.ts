@@ -188,7 +188,7 @@ describe("the cluster", () => {
 })
 
 describe("health (H14)", () => {
-  it.live("readiness follows each of the node's checks, liveness none of them", () => {
+  it.live("readiness follows each of the node's checks, liveness none of them (H14)", () => {
     const store = new FakeStore()
     return serving(
       ({ ask }) =>

@@ -7,7 +7,7 @@ import { chunk, head, open } from "./RawClient.ts"
 const mebibyte = 1024 * 1024
 
 describe("sizes (H01)", () => {
-  it.live("a value of exactly the limit is stored, one byte more is 413, and the connection goes on", () =>
+  it.live("a value of exactly the limit is stored, one byte more is 413, and the connection goes on (H01)", () =>
     serving(({ port, store }) =>
       Effect.gen(function*() {
         const connection = yield* open(port)
@@ -35,7 +35,7 @@ describe("sizes (H01)", () => {
       })
     ))
 
-  it.live("chunks without a length are cut off at the limit, and what follows is not kept", () =>
+  it.live("chunks without a length are cut off at the limit, and what follows is not kept (H01)", () =>
     serving(({ port, server, store }) =>
       Effect.gen(function*() {
         const connection = yield* open(port)

@@ -7,7 +7,7 @@ import { head, open } from "./RawClient.ts"
 describe("slow and idle clients (H02)", () => {
   const limits = { headersTimeoutMs: 200, requestTimeoutMs: 400, idleTimeoutMs: 200 }
 
-  it.live("a connection that sends nothing, or its head too slowly, is answered 408 and closed", () =>
+  it.live("a connection that sends nothing, or its head too slowly, is answered 408 and closed (H02)", () =>
     serving(({ ask, port }) =>
       Effect.gen(function*() {
         for (const bytes of ["", "GET /livez HTT", head("GET /livez", []).slice(0, -2)]) {
@@ -71,7 +71,7 @@ describe("slow and idle clients (H02)", () => {
     )
   })
 
-  it.live("connections beyond the cap are dropped and counted, and served again when others end", () =>
+  it.live("connections beyond the cap are dropped and counted, and served again when others end (H02)", () =>
     serving(({ ask, port }) =>
       Effect.gen(function*() {
         const idle = [yield* open(port), yield* open(port)]

@@ -35,7 +35,7 @@ describe("conditional writes", () => {
       })
     ))
 
-  it.live("a tag that no entry can have never matches, creates nothing and enters no log", () =>
+  it.live("a tag that no entry can have never matches, creates nothing and enters no log (H05)", () =>
     serving(({ ask, store }) =>
       Effect.gen(function*() {
         for (const tag of ['"0"', '"00"', '"01"', '"9007199254740993"', '"123456789012345678901234567890"']) {
@@ -98,7 +98,7 @@ describe("conditional writes", () => {
     )
   })
 
-  it.live("DELETE answers whether there was something, and honours If-Match", () =>
+  it.live("DELETE answers whether there was something, and honours If-Match (H05)", () =>
     serving(({ ask }) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(jsonOf(yield* ask("DELETE /v1/kv/k")), { revision: "0", deleted: false })
@@ -112,7 +112,7 @@ describe("conditional writes", () => {
       })
     ))
 
-  it.live("weak tags, lists, other text and contradictions are 400 and reach no store", () =>
+  it.live("weak tags, lists, other text and contradictions are 400 and reach no store (H05)", () =>
     serving(({ ask, store }) =>
       Effect.gen(function*() {
         const tags = ['W/"1"', '"1", "2"', "1", '"a"', '""', '"-1"', '"1', "**", '"1.0"', '" 1"']

@@ -49,7 +49,7 @@ describe("a node and its directory", () => {
   )
 
   it.live(
-    "a second node in the same directory ends with status 1 and says why; the first goes on",
+    "a second node in the same directory ends with status 1 and says why; the first goes on (K10)",
     () =>
       Effect.gen(function*() {
         const dir = path.join(yield* temporaryDirectory, "n1")

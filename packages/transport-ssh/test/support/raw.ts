@@ -154,6 +154,8 @@ export interface Wire {
   readonly hold: () => void
   readonly release: () => void
   readonly cut: () => void
+  /** Turns a bit over in each of the next pieces of bytes, so many of them. */
+  readonly garble: (pieces: number) => void
   /** How many pieces of bytes have come through, and how many bytes. */
   readonly chunks: () => number
   readonly bytes: () => number
@@ -165,6 +167,7 @@ export const makeWire = Effect.fnUntraced(function*(
   const sockets = new Set<Socket>()
   const stuck = new WeakSet<Socket>()
   let held = false
+  let garbled = 0
   let chunks = 0
   let bytes = 0
   const isStuck = (socket: Socket) => held || stuck.has(socket)
@@ -184,6 +187,11 @@ export const makeWire = Effect.fnUntraced(function*(
       from.on("data", (chunk: Buffer) => {
         chunks++
         bytes += chunk.length
+        if (garbled > 0) {
+          garbled--
+          const at = chunk.length >> 1
+          chunk[at] = (chunk[at] ?? 0) ^ 1
+        }
         if (!isStuck(from)) to.write(chunk)
       })
       from.on("close", () => isStuck(from) || to.destroy())
@@ -197,7 +205,8 @@ export const makeWire = Effect.fnUntraced(function*(
       cut()
       server.close()
     }))
-  return { port, cut, hold, release: () => (held = false), chunks: () => chunks, bytes: () => bytes }
+  const garble = (pieces: number) => (garbled = pieces)
+  return { port, cut, garble, hold, release: () => (held = false), chunks: () => chunks, bytes: () => bytes }
 })
 
 export const listenOn = (server: Server): Effect.Effect<number> =>

@@ -79,6 +79,7 @@ describe("a damaged directory", () => {
         ].map((change) => ({ file, damage: rewrite(change), words: /is damaged: / }))
       ))
 
+    // scenario: D10
     it.live(`is refused when ${file} is cut short, by a page or to nothing`, () =>
       expectRefused(
         [(size: number) => size - 4096, (size: number) => Math.floor(size / 8192) * 4096, () => 8192, () => 0].map((
@@ -93,6 +94,7 @@ describe("a damaged directory", () => {
         }))
       ))
 
+    // scenario: D10
     it.live(`is refused when meta pages of ${file} are zeroed`, () =>
       expectRefused([[0], [1], [0, 1]].map((pages) => ({
         file,
@@ -102,6 +104,7 @@ describe("a damaged directory", () => {
       }))))
   }
 
+  // scenario: D06
   it.live("fails when a bit of a log record has flipped, and is no shorter log", () =>
     expectRefused([1, 500, 1000].map((index) => ({
       file: "log.mdb",
@@ -109,6 +112,7 @@ describe("a damaged directory", () => {
       words: new RegExp(`log is damaged: the entry of index ${index}: the checksum is wrong`)
     }))))
 
+  // scenario: D08
   it.live("fails when a bit of a row has flipped, and shows no other value", () =>
     expectRefused([
       {

@@ -41,6 +41,7 @@ describe("a data directory", () => {
       yield* Effect.scoped(openDirectory({ directory }))
     }))
 
+  // scenario: K10
   it.live("is opened by one process at a time, and free again when that process is killed", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -52,6 +53,7 @@ describe("a data directory", () => {
       yield* Effect.scoped(openDirectory({ directory }))
     }))
 
+  // scenario: K09, D07
   it.live("is refused when its identity has lost term and vote", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -59,6 +61,7 @@ describe("a data directory", () => {
       yield* expectRefusal({ directory }, /no term and vote/)
     }))
 
+  // scenario: K09
   it.live("is refused when its log has lost the identity", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -76,6 +79,7 @@ describe("a data directory", () => {
     }))
 
   for (const file of ["log.mdb", "state.mdb", "identity.json", "mark"]) {
+    // scenario: K09
     it.live(`is refused when its ${file} is another node's`, () =>
       Effect.gen(function*() {
         const directory = yield* usedDirectory()
@@ -105,6 +109,7 @@ describe("a data directory", () => {
       assert.strictEqual((yield* state.recover)?.revision, 20)
     }))
 
+  // scenario: D07
   it.live("is refused when a bit of its identity file has flipped", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -164,6 +169,7 @@ describe("a newer format", () => {
   const formatRow = smallRow("format", Schema.Int)
 
   for (const file of ["log.mdb", "state.mdb"]) {
+    // scenario: K11
     it.live(`of ${file} is refused, and said to be newer`, () =>
       Effect.gen(function*() {
         const directory = yield* usedDirectory()

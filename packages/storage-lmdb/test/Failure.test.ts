@@ -43,6 +43,7 @@ const expectFailure = Effect.fnUntraced(function*<A>(effect: Effect.Effect<A, St
 })
 
 describe("a commit that fails", () => {
+  // scenario: D01
   it.live("is the last one: nothing is written any more, and everything says why", () =>
     Effect.gen(function*() {
       const disk = faultyDisk(failedSync)
@@ -92,6 +93,7 @@ describe("a commit that fails", () => {
 })
 
 describe("a commit that never ends", () => {
+  // scenario: D04
   it.live("fails after its time, stops the node, and lets it be closed", () =>
     Effect.gen(function*() {
       const disk = faultyDisk(() => new Promise(() => {}))

@@ -34,6 +34,7 @@ const writeTerms = (settings: LmdbStorage.LmdbSettings, from: number, to: number
   )
 
 describe("the mark", () => {
+  // scenario: D09
   it.live("refuses a log that was rolled back", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -79,6 +80,7 @@ describe("the mark", () => {
       yield* expectRefusal({ directory, markFile }, /behind its mark.*term 12, vote null.*term 13, vote n2/)
     }))
 
+  // scenario: D09
   it.live("refuses a vote that was forgotten within the same term", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory

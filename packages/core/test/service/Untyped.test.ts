@@ -60,6 +60,7 @@ const nonsense: ReadonlyArray<unknown> = [
 
 type Loose = (...args: ReadonlyArray<unknown>) => Effect.Effect<unknown, { readonly _tag: string }>
 
+// scenario: H15
 it.live("no argument that a caller without types can give ends in a defect", () =>
   Effect.gen(function*() {
     const kv = yield* DistKv

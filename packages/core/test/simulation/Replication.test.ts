@@ -159,6 +159,7 @@ describe("replication", () => {
   })
 
   // fails-with: wiped-nodes-are-known
+  // scenario: D14
   it("R16 a wiped follower is refused under its old name, and never votes or acknowledges", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)

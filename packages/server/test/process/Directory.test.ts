@@ -63,6 +63,7 @@ describe("a node and its directory", () => {
     60_000
   )
 
+  // scenario: M20
   it.live("--bootstrap and another --node-id are refused where there is an identity", () =>
     Effect.gen(function*() {
       const dir = path.join(yield* temporaryDirectory, "n1")
@@ -81,6 +82,7 @@ describe("a node and its directory", () => {
       yield* third.serves
     }), 60_000)
 
+  // scenario: D03
   it.live("without space above the reserve it refuses to grow, and still deletes", () =>
     Effect.gen(function*() {
       const dir = path.join(yield* temporaryDirectory, "n1")
@@ -100,6 +102,7 @@ describe("a node and its directory", () => {
       assert.strictEqual((yield* runProgram(["get", "more", ...endpoint])).status, 3)
     }), 60_000)
 
+  // scenario: D10
   it.live("a damaged directory is refused with what to do, and not touched", () =>
     Effect.gen(function*() {
       const dir = path.join(yield* temporaryDirectory, "n1")

@@ -11,6 +11,7 @@ const ids = ["n1", "n2", "n3"]
 const between = 40
 
 describe("a cluster whose processes are killed and stopped", () => {
+  // scenario: K01
   it.live("loses no acknowledged write while leaders are killed under load", () =>
     Effect.gen(function*() {
       const cluster = yield* startCluster(yield* temporaryDirectory, ids)

@@ -10,6 +10,7 @@ import { eventually, runProgram, startNode, temporaryDirectory, within } from ".
 const closing = Duration.seconds(20)
 
 describe("nodes that come and go", () => {
+  // scenario: M04
   it.live("a fourth node joins, catches up, votes, and serves what was there before", () =>
     Effect.gen(function*() {
       const cluster = yield* startCluster(yield* temporaryDirectory, ["n1", "n2", "n3"])
@@ -135,6 +136,7 @@ describe("nodes that come and go", () => {
       assert.strictEqual(nobody.status, 1)
     }), 90_000)
 
+  // scenario: D03
   it.live("a node without space forwards, and gives leadership to one that has space", () =>
     Effect.gen(function*() {
       const cluster = yield* startCluster(yield* temporaryDirectory, ["n1", "n2", "n3"])

@@ -114,7 +114,7 @@ describe("§4.2.1, catching up new servers", () => {
     assert.deepStrictEqual(ends.map((end) => end._tag), ["Applied"])
   })
 
-  it("it becomes a voter when a round of catching up took less than an election time-out", () => {
+  it("a new server becomes a voter when a round of catching up took less than an election time-out", () => {
     const bench = new Bench({ membership: cluster(3, 1, "joining") }).lead([2])
     for (const from of [2, 3, 4]) bench.deliver(accepted(from, 2, 1, bench.node.term), links(from))
     const standing = () => bench.node.membership.members.find((one) => one.id === id(4))?.standing
@@ -153,7 +153,7 @@ describe("§4.2.2, removing the current leader", () => {
     return { bench: bench.persist(), ends }
   }
 
-  it("it leads until the new configuration is committed, then steps down", () => {
+  it("the leader leads until the new configuration is committed, then steps down", () => {
     const { bench, ends } = leaving()
     assert.strictEqual(bench.node.role, "Leader")
     bench.deliver(accepted(2, 2, 2), accepted(3, 2, 2))

@@ -69,6 +69,7 @@ class PublicHalf extends ssh2.BaseAgent<ParsedKey> {
 }
 
 describe("authentication", () => {
+  // scenario: A02
   it.live("refuses a stranger's key, wherever it knocks", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor()

@@ -19,6 +19,7 @@ describe("slow and idle clients (H02)", () => {
         assert.strictEqual((yield* ask("GET /livez")).status, 200)
       }), limits))
 
+  // scenario: H02
   it.live("a body that does not arrive in time is 408, its bytes are let go and its request is counted out", () =>
     serving(({ port, store }) =>
       Effect.gen(function*() {

@@ -20,6 +20,7 @@ describe("conditional writes", () => {
       })
     ))
 
+  // scenario: H05
   it.live("If-Match compares and sets; a failed one is 412 with the current entry or null", () =>
     serving(({ ask, store }) =>
       Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /** Small files that are replaced whole and survive a loss of power. */
-import { mkdir, open, readFile, rename } from "node:fs/promises"
+import { mkdir, open, readFile, rename, stat } from "node:fs/promises"
 import { dirname } from "node:path"
 
 const ownerOnly = 0o600
@@ -33,11 +33,38 @@ export const replaceFile = async (path: string, content: Uint8Array): Promise<vo
   await syncDirectory(dirname(path))
 }
 
-/** Makes a directory with its parents, readable by its owner only, so that a loss of power leaves them there. */
+/** Rejects where there is no such directory. */
+export const checkDirectory = async (directory: string): Promise<void> => {
+  if (!(await stat(directory)).isDirectory()) throw new Error("it is no directory")
+}
+
+/**
+ * Makes a directory with its parents, readable by its owner only, so that a loss of power leaves them there. One by one,
+ * from the first that is missing: on file systems where a directory cannot be made, a recursive `mkdir` never returns.
+ */
 export const makeDirectory = async (directory: string): Promise<void> => {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let made = directory; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
+  const missing: Array<string> = []
+  for (let at = directory; !await exists(at); at = dirname(at)) missing.unshift(at)
+  for (const made of missing) {
+    try {
+      await mkdir(made, { mode: 0o700 })
+    } catch (cause) {
+      // Somebody else may have made it at the same time.
+      if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) throw cause
+    }
+    await syncDirectory(dirname(made))
+  }
+  await checkDirectory(directory)
+}
+
+const exists = async (path: string): Promise<boolean> => {
+  try {
+    await stat(path)
+    return true
+  } catch (cause) {
+    if (isMissing(cause)) return false
+    throw cause
+  }
 }
 
 /** Makes what was created or renamed in a directory durable; does nothing where a system cannot open directories. */

@@ -8,6 +8,8 @@ import { defaultSegmentBytes } from "./segments/SegmentLog.ts"
 export interface LmdbSettings {
   /** The data directory; made with its parents where absent, readable by its owner only. */
   readonly directory: string
+  /** The directory must be there already; default false. */
+  readonly existing?: boolean | undefined
   /** The file of the mark; default `mark` in the directory. On another volume it also notices a restored directory. */
   readonly markFile?: string | undefined
   /** Bytes of the volume that are left free, by default 256 MiB: compaction itself needs space. */
@@ -27,6 +29,7 @@ export interface LmdbSettings {
 export interface Resolved {
   /** Absolute. */
   readonly directory: string
+  readonly existing: boolean
   /** Absolute. */
   readonly markFile: string
   readonly reserveBytes: number
@@ -66,6 +69,7 @@ export const resolveSettings = Effect.fnUntraced(
     const home = resolve(directory)
     return {
       directory: home,
+      existing: settings.existing ?? false,
       markFile: markFile === undefined ? join(home, "mark") : resolve(markFile),
       reserveBytes,
       log,

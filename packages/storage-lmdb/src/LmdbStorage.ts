@@ -13,7 +13,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { lockDirectory } from "./DirectoryLock.ts"
 import { Disk } from "./Disk.ts"
-import { makeDirectory } from "./DurableFile.ts"
+import { checkDirectory, makeDirectory } from "./DurableFile.ts"
 import { type EnvironmentOptions, openEnvironment, prepareFiles } from "./Environment.ts"
 import { examineUnsafe } from "./Examination.ts"
 import { FailStop, started, storageFailed } from "./Failure.ts"
@@ -43,7 +43,10 @@ export const layer = (settings: LmdbSettings): Layer.Layer<LogStore | StateStore
 const openStores = Effect.fnUntraced(
   function*(settings: Resolved): Effect.fn.Return<Context.Context<LogStore | StateStore>, StartError, Scope.Scope> {
     const disk = yield* Disk
-    yield* started(`the directory ${settings.directory} cannot be used`, () => makeDirectory(settings.directory))
+    yield* started(
+      `the directory ${settings.directory} cannot be used`,
+      () => settings.existing ? checkDirectory(settings.directory) : makeDirectory(settings.directory)
+    )
     const lock = yield* lockDirectory(settings.directory)
     const failStop = new FailStop()
     const shared = { disk, failStop, commitTimeoutMs: settings.commitTimeoutMs, abandoned: lock.keep }

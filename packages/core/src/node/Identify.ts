@@ -17,6 +17,10 @@ const randomHex = Effect.fnUntraced(function*(count: number): Effect.fn.Return<s
 
 export const drawClusterId: Effect.Effect<ClusterId> = Effect.map(randomHex(16), (hex) => hex as ClusterId)
 
+export const drawIncarnation: Effect.Effect<Incarnation> = Effect.map(randomHex(16), (hex) => hex as Incarnation)
+
+export const drawNodeId: Effect.Effect<NodeId> = Effect.map(randomHex(4), (hex) => `n-${hex}` as NodeId)
+
 /**
  * The identity of this directory. In one that was never used it is drawn and saved; `start: "bootstrap"` marks it as
  * founding, which the first entry of the log ends. Another node id than the directory's is refused.
@@ -34,8 +38,8 @@ export const identify = Effect.fnUntraced(function*(
     })
   }
   const drawn: Identity = {
-    nodeId: settings.nodeId ?? (`n-${yield* randomHex(4)}` as NodeId),
-    incarnation: (yield* randomHex(16)) as Incarnation,
+    nodeId: settings.nodeId ?? (yield* drawNodeId),
+    incarnation: yield* drawIncarnation,
     clusterId: null,
     founding: settings.start === "bootstrap",
     raftPort: null

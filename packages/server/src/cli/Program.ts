@@ -8,6 +8,7 @@ import { ExitStatus, statusOfExit } from "./ExitStatus.ts"
 import { Json } from "./Flags.ts"
 import { initCommand, keysCommand } from "./KeyCommands.ts"
 import { demoCommand, startCommand } from "./NodeCommands.ts"
+import { backupCommand, recoverCommand, restoreCommand, verifyCommand } from "./OfflineCommands.ts"
 import { deleteCommand, getCommand, listCommand, setCommand } from "./StoreCommands.ts"
 
 /** The program's command with all that belongs to it. */
@@ -24,7 +25,11 @@ export const command = Command.make("distkv").pipe(
     listCommand,
     keysCommand,
     memberCommand,
-    transferCommand
+    transferCommand,
+    backupCommand,
+    restoreCommand,
+    verifyCommand,
+    recoverCommand
   ]),
   Command.withGlobalFlags([Json])
 )

@@ -330,7 +330,18 @@ const originalDelete = HttpApiEndpoint.delete("deleteOriginal", "/key/:key", {
   error: writeFailures
 })
 
+const snapshot = HttpApiEndpoint.get("snapshot", "/v1/snapshot", {
+  query: timeout,
+  success: bytes,
+  error: readFailures
+}).annotate(
+  OpenApi.Description,
+  "A consistent copy of the whole store, for `distkv restore`. Its chunks have checksums, and the last one says " +
+    "whether it is whole."
+)
+
 /** The whole interface. */
 export const DistKvApi = ServedApi
   .add(HttpApiGroup.make("entries").add(get).add(head).add(set).add(remove))
+  .add(HttpApiGroup.make("backup").add(snapshot))
   .add(HttpApiGroup.make("original").add(originalGet).add(originalSet).add(originalDelete))

@@ -14,6 +14,7 @@ import { dropBody, refuseDeclared } from "./RequestBody.ts"
 import { parseQuery, type RequestTarget, splitTarget } from "./RequestTarget.ts"
 import { maxJsonBytes } from "./RoutedApp.ts"
 import type { Serving } from "./Serving.ts"
+import * as SnapshotRoute from "./SnapshotRoute.ts"
 
 /** Paths whose calls have no parameters and that no Schema guards. */
 const plainPaths = new Set(["/livez", "/metrics", "/openapi.json", "/docs", "/docs/script.js", "/docs/style.css"])
@@ -81,6 +82,9 @@ const dispatch = (
     return EntryRoutes.serveQuery(serving, request, response, method, parsed.success, expectsContinue)
   }
   if (isConditional(request)) return refuse(unconditional)
+  if (path === "/v1/snapshot" && (method === "GET" || method === "HEAD")) {
+    return SnapshotRoute.serve(serving, request, response, parsed.success)
+  }
   if (parsed.success.size > 0 && plainPaths.has(path)) {
     return refuse(new InvalidRequest({ message: `${path} has no parameters` }))
   }

@@ -60,6 +60,7 @@ const make = Effect.fnUntraced(function*(options: HttpServerOptions) {
     run: Effect.runForkWith(context),
     maxValueBytes: options.maxValueBytes ?? 1024 * 1024,
     writeTimeoutMs: Duration.toMillis(options.writeTimeout ?? Duration.seconds(30)),
+    copies: 0,
     draining: false,
     stopped: false
   }

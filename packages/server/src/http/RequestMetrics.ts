@@ -9,6 +9,7 @@ export type Operation =
   | "delete_range"
   | "set_many"
   | "session"
+  | "snapshot"
   | "cluster"
   | "other"
 

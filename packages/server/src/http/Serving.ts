@@ -17,6 +17,8 @@ export interface Serving {
   readonly maxValueBytes: number
   /** A reply that its client has not taken after this many milliseconds is given up. */
   readonly writeTimeoutMs: number
+  /** Snapshots that are being made or sent. */
+  copies: number
   /** True once the server is closing: no new calls, and connections end with their reply. */
   draining: boolean
   /** True once the node has stopped for good. */

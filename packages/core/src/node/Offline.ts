@@ -226,8 +226,8 @@ export const remains: Effect.Effect<Remains, StorageFailed, LogStore | StateStor
 })
 
 /**
- * Makes empty stores those of a new cluster whose only member is `identity`, with the entries of a snapshot, which comes
- * in pieces. Returns the header of the snapshot itself.
+ * Makes empty stores those of a new cluster whose only member is `identity`, with the entries of a snapshot, which
+ * comes in pieces. Returns the header of the snapshot itself.
  */
 export const beginFrom = Effect.fnUntraced(function*<E, R>(
   identity: Identity & { readonly clusterId: NonNullable<Identity["clusterId"]> },

@@ -31,7 +31,7 @@ export const recoverState = Effect.fnUntraced(function*(
   const logStore = yield* LogStore
   const stateStore = yield* StateStore
   const meta = yield* stateStore.recover
-  const terms = new TermRuns(found.terms, found.last)
+  const terms = new TermRuns(found.terms, found.last, found.base)
   const applied = meta?.applied ?? logStart
   if (applied.index > found.last || terms.termAt(applied.index) !== applied.term) {
     return yield* new StorageFailed({

@@ -144,7 +144,6 @@ describe("keys in request targets", () => {
             "POST /v1/leases",
             "POST /v1/locks/a",
             "GET /v1/elections/a",
-            "GET /v1/snapshot",
             "GET /v1/cluster/members/n1",
             "DELETE /v1/cluster/members/n1/",
             "DELETE /v1/cluster/members//n1",

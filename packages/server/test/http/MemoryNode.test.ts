@@ -1,4 +1,4 @@
-import { DistKv, DistKvLayer } from "@distkv/core"
+import { DistKv, DistKvLayer, SnapshotReader } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schedule } from "effect"
 import { DistKvClient } from "../../src/client.ts"
@@ -9,7 +9,9 @@ import { exchange } from "./RawClient.ts"
 type Ask = (line: string, headers?: ReadonlyArray<string>, body?: string | Uint8Array) => ReturnType<typeof exchange>
 
 /** Serves one whole node in memory, once it leads. */
-const onNode = <A, E>(body: (ask: Ask, client: typeof DistKvClient.Service) => Effect.Effect<A, E, DistKv>) =>
+const onNode = <A, E>(
+  body: (ask: Ask, client: typeof DistKvClient.Service) => Effect.Effect<A, E, DistKv | HttpServer>
+) =>
   Effect.gen(function*() {
     const { port, url } = yield* HttpServer
     const ask: Ask = (line, headers, content) => exchange(port, line, headers, content)
@@ -47,6 +49,23 @@ describe("a whole node behind HTTP", () => {
         assert.deepStrictEqual(jsonOf(yield* ask("DELETE /v1/kv?prefix=a/")).deleted, 2)
         assertProblem(yield* ask("GET /v1/kv/a%2Fb"), 404, "KeyNotFound", null)
         assert.strictEqual(jsonOf(yield* ask("DELETE /v1/kv/a%2Fb")).deleted, false)
+      })
+    ))
+
+  it.live("streams a copy of the store that is whole, and knows no parameter but the deadline", () =>
+    onNode((ask) =>
+      Effect.gen(function*() {
+        for (let i = 0; i < 20; i++) yield* ask(`PUT /v1/kv/k${i}`, [], `${i}`.repeat(30_000))
+        const reader = new SnapshotReader({ header: () => {}, row: () => {} })
+        const { port } = yield* HttpServer
+        const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/v1/snapshot?timeout=9s`))
+        assert.strictEqual(response.headers.get("content-type"), "application/octet-stream")
+        reader.push(new Uint8Array(yield* Effect.promise(() => response.arrayBuffer())))
+        assert.deepStrictEqual([Number(reader.end().header.revision), reader.end().header.keys], [20, 20])
+        const head = yield* ask("HEAD /v1/snapshot")
+        assert.deepStrictEqual([head.status, head.body], [200, ""])
+        assertProblem(yield* ask("GET /v1/snapshot?limit=1"), 400, "InvalidRequest")
+        assertProblem(yield* ask("POST /v1/snapshot"), 404, "NotFound")
       })
     ))
 

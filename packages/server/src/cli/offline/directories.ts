@@ -23,6 +23,13 @@ const namesIn = async (directory: string): Promise<ReadonlyArray<string> | null>
   }
 }
 
+/** Refuses a directory that is not there. */
+export const checkThere = (directory: string): Effect.Effect<void, CommandFailed> =>
+  Effect.flatMap(
+    onFiles(`${directory} cannot be read`, () => namesIn(directory)),
+    (names) => names === null ? Effect.fail(failed(`there is no directory ${directory}`)) : Effect.void
+  )
+
 /** Refuses a directory that holds more than keys. */
 export const checkWithoutData = Effect.fnUntraced(function*(
   directory: string

@@ -6,7 +6,7 @@ import { connect } from "node:net"
 import { failed } from "../ExitStatus.ts"
 import { formatHostPort, parseHostPort } from "../HostPort.ts"
 import { noteLine, printJson, printLine } from "../Output.ts"
-import { makeBeside, putInPlace } from "./directories.ts"
+import { checkThere, makeBeside, putInPlace } from "./directories.ts"
 import { fillDirectory } from "./restore.ts"
 
 interface Flags {
@@ -38,6 +38,7 @@ const answers = ({ address }: Member): Effect.Effect<boolean> =>
 export const recover = (flags: Flags) =>
   Effect.scoped(Effect.gen(function*() {
     const { dataDir, markFile } = flags
+    yield* checkThere(dataDir)
     const storage = LmdbStorage.layer({ directory: dataDir, markFile, reserveBytes: 0, existing: true })
     const made = yield* makeBeside(dataDir, "recovering")
     const done = yield* Effect.gen(function*() {

@@ -74,7 +74,7 @@ export const restore = (flags: Flags) =>
     yield* checkWithoutData(dataDir)
     const next = yield* piecesOf(file)
     const made = yield* makeBeside(dataDir, "restoring")
-    const nodeId = flags.nodeId === undefined ? yield* Offline.drawNodeId : flags.nodeId as NodeId
+    const nodeId = flags.nodeId === undefined ? yield* Offline.drawNodeId : flags.nodeId
     const first = { nodeId, address: raft as Address, raftPort: null }
     const { clusterId, header } = yield* fillDirectory(made, first, next)
     yield* putInPlace(made, dataDir, "before-restore", false)

@@ -5,6 +5,7 @@ import { Effect, Layer, Result } from "effect"
 import { spawn } from "node:child_process"
 import { failed } from "../ExitStatus.ts"
 import { printJson, printLine, styled } from "../Output.ts"
+import { checkThere } from "./directories.ts"
 
 interface Flags {
   readonly dataDir: string
@@ -32,6 +33,7 @@ const report = Effect.fnUntraced(function*(flags: Flags, problems: ReadonlyArray
 
 const look = Effect.fnUntraced(function*(flags: Flags) {
   const { dataDir, markFile } = flags
+  yield* checkThere(dataDir)
   const storage = LmdbStorage.layer({ directory: dataDir, markFile, reserveBytes: 0, existing: true })
   const looked = yield* Effect.result(
     Effect.provide(Effect.all([Offline.checkLog, Offline.checkState]), Layer.fresh(storage))

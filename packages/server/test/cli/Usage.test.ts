@@ -93,10 +93,6 @@ describe("the command line", () => {
         "elect",
         "lease",
         "token",
-        "backup",
-        "restore",
-        "verify",
-        "recover",
         "bench"
       ]
       const absent = [

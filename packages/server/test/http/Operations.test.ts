@@ -300,6 +300,7 @@ describe("the interface's own description", () => {
           "POST /v1/sessions",
           "GET /v1/cluster/outcome",
           "GET /v1/cluster",
+          "GET /v1/snapshot",
           "POST /v1/cluster/members",
           "DELETE /v1/cluster/members/{id}",
           "PATCH /v1/cluster/members/{id}",

@@ -40,7 +40,8 @@ export const checkDirectory = async (directory: string): Promise<void> => {
 
 /**
  * Makes a directory with its parents, readable by its owner only, so that a loss of power leaves them there. One by
- * one, from the first that is missing: on file systems where a directory cannot be made, a recursive `mkdir` never returns.
+ * one, from the first that is missing: where a file system lets nobody make directories, a recursive `mkdir` never
+ * returns.
  */
 export const makeDirectory = async (directory: string): Promise<void> => {
   const missing: Array<string> = []

@@ -15,6 +15,7 @@ import { emptyMembership, findMember, type Member } from "../domain/Membership.t
 import type { AdminCommand, AdminResult } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
 import { parsePublicKey } from "../domain/PublicKeyText.ts"
+import { admitted } from "../roles/ClientDesk.ts"
 import type { RaftNode } from "./RaftNode.ts"
 import { deadlineOf, flagOf, isObject } from "./Requests.ts"
 
@@ -42,13 +43,14 @@ const ask = (node: RaftNode, command: AdminCommand, timeoutMs: number): Effect.E
   const asked = Effect.callback<AdminResult, ClusterError>((resume) => {
     const refusal = node.refusal() ?? refusedNode(node)
     if (refusal !== null) return resume(Effect.fail(refusal))
-    node.offer({
+    const request = admitted(node.state, {
       _tag: "Administer",
       command,
       deadline: node.state.parts.clock() + timeoutMs,
       hops: 0,
       done: (result) => resume(Effect.succeed(result))
     })
+    if (request !== null) node.offer(request)
   })
   return Effect.raceFirst(asked, ended(node))
 }

@@ -14,6 +14,7 @@ import { type HardState, LogStore, type RecoveredLog } from "../LogStore.ts"
 import { NodeState } from "../roles/NodeState.ts"
 import { play } from "../roles/play.ts"
 import { founding } from "../rules/Reconfiguration.ts"
+import { Admission } from "../state/Admission.ts"
 import { Observer } from "../state/Observer.ts"
 import { StateStore } from "../StateStore.ts"
 import { type OpenTransport, Transport } from "../Transport.ts"
@@ -51,7 +52,11 @@ export const make = Effect.fnUntraced(function*(
   const drawn = yield* identify(settings, recovered)
   const life = yield* Life.make
   const { offer } = life
-  const transport = yield* transportPort.open(drawn, (envelope) => offer({ _tag: "Peer", envelope }))
+  const admission = new Admission(settings.limits)
+  const transport = yield* transportPort.open(drawn, (envelope) => {
+    const message = admission.ofPeer(envelope)
+    if (message !== null) offer(message)
+  })
   const address = settings.advertise ?? transport.address
   transport.introduce({ address, http: settings.http })
   const { hardState, identity, found } = yield* settle(settings, recovered, drawn, address, transport)
@@ -71,6 +76,7 @@ export const make = Effect.fnUntraced(function*(
     heartbeat: Duration.toMillis(settings.heartbeat),
     clockDrift: settings.clockDrift,
     limits: settings.limits,
+    admission,
     maxDirtyBytes: 16 * settings.checkpointBytes,
     version,
     hardState,

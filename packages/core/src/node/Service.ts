@@ -29,6 +29,7 @@ import { hasFeature } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { LogIndex } from "../domain/Position.ts"
 import { holdsLease } from "../roles/Leasing.ts"
+import type { Admission } from "../state/Admission.ts"
 import { type PendingRead, type ReadSettlement } from "../state/PendingReads.ts"
 import { pendingWrite, type WriteSettlement } from "../state/PendingWrites.ts"
 import * as Administration from "./Administration.ts"
@@ -58,12 +59,11 @@ const retryAfterMs = 100
 class Calls {
   readonly counters: CallCounters = { proposals: 0, proposalsFailed: 0, reads: 0, overloaded: 0 }
   private readonly node: RaftNode
-  private writes = 0
-  private writeBytes = 0
-  private reads = 0
+  private readonly admission: Admission
 
   constructor(node: RaftNode) {
     this.node = node
+    this.admission = node.state.parts.admission
   }
 
   private now(): number {
@@ -92,12 +92,12 @@ class Calls {
         const message = `a command has at most ${maxCommandBytes} bytes`
         return resume(Exit.fail(new InvalidRequest({ message, tooLarge: true })))
       }
-      this.writes++
-      this.writeBytes += record.length
+      this.admission.writes++
+      this.admission.writeBytes += record.length
       this.counters.proposals++
       const settle = (settlement: WriteSettlement) => {
-        this.writes--
-        this.writeBytes -= record.length
+        this.admission.writes--
+        this.admission.writeBytes -= record.length
         const exit = settlement._tag === "Applied"
           ? resultOf(settlement.outcome, record)
           : Exit.fail(failureOf(settlement))
@@ -130,7 +130,7 @@ class Calls {
         consistency !== "linearizable" && demand.minRevision <= state.machine.revision &&
         (stale || holdsLease(state, now))
       ) return resume(this.lookNow(() => look(consistency)))
-      this.reads++
+      this.admission.reads++
       const read: PendingRead = {
         deadline: now + timeout,
         minRevision: demand.minRevision,
@@ -138,7 +138,7 @@ class Calls {
         settled: false,
         local: stale,
         settle: (settlement: ReadSettlement) => {
-          this.reads--
+          this.admission.reads--
           resume(
             settlement === null
               ? this.lookNow(() => look(stale ? "stale" : "linearizable"))
@@ -171,15 +171,14 @@ class Calls {
   private refuseWrite(): NoLeader | Overloaded | Shutdown | StorageFailed | null {
     const refusal = this.refusal()
     if (refusal !== null) return refusal
-    const { pendingBytes, pendingWrites } = this.node.state.parts.limits
-    return this.writes >= pendingWrites || this.writeBytes >= pendingBytes ? this.overloaded("writes") : null
+    return this.admission.takesWrite ? null : this.overloaded("writes")
   }
 
   private refuseRead(stale: boolean): NoLeader | Overloaded | Shutdown | StorageFailed | null {
     const refusal = this.refusal()
     // What it has, a node shows, whoever refuses it.
     if (refusal !== null && !(stale && refusal._tag === "NoLeader")) return refusal
-    return (this.reads >= this.node.state.parts.limits.pendingReads ? this.overloaded("reads") : null)
+    return this.admission.takesRead ? null : this.overloaded("reads")
   }
 
   private refusal(): Shutdown | StorageFailed | NoLeader | null {

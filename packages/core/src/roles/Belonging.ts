@@ -70,13 +70,17 @@ export class Belonging {
     if (this.memberships.truncateFrom(index)) this.tellTransport()
   }
 
-  /** Everything up to `index` is committed. */
-  commitTo(index: LogIndex): void {
-    if (!this.memberships.isChanging || !this.memberships.commitTo(index)) return
+  /** Everything up to `index` is committed. Returns whether a membership was among it. */
+  commitTo(index: LogIndex): boolean {
+    if (!this.memberships.isChanging || !this.memberships.commitTo(index)) return false
     // The transport hears of it at the end of the turn: who is removed has to be told before its connection ends.
     this.owesDirectory = true
     if (this.isRemoved) this.refuse("removed")
+    return true
   }
+
+  /** Whether somebody is a member by the last membership that is committed. */
+  readonly isCommittedMember = (id: NodeId): boolean => findMember(this.memberships.lastCommitted, id) !== undefined
 
   /** The cluster refuses this node for good. */
   refuse(reason: Refusal): void {

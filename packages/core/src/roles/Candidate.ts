@@ -12,7 +12,7 @@ import { isQuorum } from "../rules/Quorum.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
 import { peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
-import { refuseForward } from "./Forwarding.ts"
+import { refuseForward, refuseShed } from "./Forwarding.ts"
 import type { NodeState } from "./NodeState.ts"
 
 export class Candidate {
@@ -38,6 +38,8 @@ export class Candidate {
       case "Peer":
         if (mayListen(node, message.envelope)) this.receive(message.envelope)
         return
+      case "Shed":
+        return refuseShed(node, message.envelope)
       case "Persisted":
         node.persisted(message)
         return this.countOwnVote()

@@ -46,6 +46,11 @@ export class Changes {
     this.wasChanging = node.memberships.isChanging
   }
 
+  /** Requests that wait, and the one under way. */
+  get size(): number {
+    return this.queue.length + this.promotions.length + (this.underWay === null ? 0 : 1)
+  }
+
   ask(request: Administer, command: ChangeCommand): void {
     if (this.queue.length + this.promotions.length < mostWaiting) {
       this.queue.push({ ...request, command })

@@ -1,5 +1,5 @@
 /** How a node that does not lead serves its callers: it passes on what needs the leader, and takes the answers. */
-import { MembershipRejected, NoLeader, OutcomeUnknown } from "../DistKvError.ts"
+import { MembershipRejected, NoLeader, OutcomeUnknown, Overloaded } from "../DistKvError.ts"
 import { feature, missingFeatures } from "../domain/Features.ts"
 import { type NodeId, refusalText } from "../domain/Identity.ts"
 import type { AdminCommand, AdminResult, Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
@@ -100,7 +100,30 @@ export const peerRequest = (
     done({ _tag: "Failed", error: new MembershipRejected({ reason, final: true }) })
     return null
   }
-  return { _tag: "Administer", command, deadline: node.now + request.remainingMs, hops: request.hops, done }
+  return admitted(node, {
+    _tag: "Administer",
+    command,
+    deadline: node.now + request.remainingMs,
+    hops: request.hops,
+    done
+  })
+}
+
+/** Counts a change of the cluster until it is answered; null where there are too many, and then it is answered. */
+export const admitted = ({ parts: { admission } }: NodeState, request: Administer): Administer | null => {
+  if (!admission.takesChange) {
+    const error = new Overloaded({ message: "too many changes of the cluster are under way", retryAfterMs: 1000 })
+    request.done({ _tag: "Failed", error })
+    return null
+  }
+  admission.changes++
+  let isAnswered = false
+  const done = (result: AdminResult) => {
+    if (!isAnswered) admission.changes--
+    isAnswered = true
+    request.done(result)
+  }
+  return { ...request, done }
 }
 
 /** A removed node hears no answer any more; that it was removed itself, it knows. */

@@ -15,7 +15,7 @@ import type { NodeMessage } from "../state/NodeMessage.ts"
 import { Testimony } from "./Agreement.ts"
 import { passOn, peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, isForMembers, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
-import { refuseForward } from "./Forwarding.ts"
+import { refuseForward, refuseShed } from "./Forwarding.ts"
 import { withholdsMs } from "./Leasing.ts"
 import type { NodeState } from "./NodeState.ts"
 
@@ -45,6 +45,8 @@ export class Follower {
       case "Peer":
         if (mayListen(node, message.envelope)) this.receive(message.envelope)
         return
+      case "Shed":
+        return refuseShed(node, message.envelope)
       case "Persisted":
         return node.persisted(message)
       case "ElectionDue":

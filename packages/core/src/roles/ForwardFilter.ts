@@ -23,6 +23,11 @@ export class ForwardFilter {
     return true
   }
 
+  /** Forgets senders that are members no more, and never will be again. */
+  keep(isMember: (id: NodeId) => boolean): void {
+    for (const id of this.senders.keys()) if (!isMember(id)) this.senders.delete(id)
+  }
+
   private runOf(from: NodeId, run: number): Float64Array {
     let runs = this.senders.get(from)
     if (runs === undefined) this.senders.set(from, runs = new Map())

@@ -7,16 +7,17 @@
  * it that it takes effect once. Where there is no session (yet, or in a cluster with older programs) it is sent again
  * only when the leader says that it did not take it.
  */
-import { InvalidRequest, OutcomeUnknown, type WriteError } from "../DistKvError.ts"
+import { InvalidRequest, OutcomeUnknown, Overloaded, type WriteError } from "../DistKvError.ts"
 import { decodeCommand, encodeCommand, isProposable, putSession } from "../domain/CommandCodec.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import { commandKind } from "../domain/LogEntry.ts"
 import { hasFeature } from "../domain/Membership.ts"
-import type { PeerMessageOf } from "../domain/PeerMessage.ts"
+import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import { isMemberSession, type SessionId } from "../domain/Position.ts"
 import { sessionOf, unstamped } from "../domain/RecordCodec.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
 import { pendingWrite } from "../state/PendingWrites.ts"
+import { mayListen } from "./Conversation.ts"
 import type { NodeState } from "./NodeState.ts"
 
 /** A request crosses at most this many links on its way to the leader. */
@@ -167,6 +168,17 @@ export const refuseForward = (node: NodeState, from: NodeId, request: PeerMessag
   // Of leaderships before this start nothing is remembered: an earlier copy of the request may have been logged.
   const result = request.leaderTerm <= node.bootTerm ? { _tag: "Unknown" as const } : { _tag: "NotLeader" as const }
   node.send(from, { _tag: "ForwardReply", id: request.id, result })
+}
+
+/** Answers a forwarded write that found no room in the inbox: no copy of it will be taken later either. */
+export const refuseShed = (node: NodeState, envelope: Envelope): void => {
+  const { from, message } = envelope
+  if (message._tag !== "ForwardRequest" || !mayListen(node, envelope)) return
+  // As of any other: an earlier copy may have been logged before this start.
+  if (message.leaderTerm <= node.bootTerm) return refuseForward(node, from, message)
+  if (!node.forwardFilter.accept(from, message.run, message.id)) return
+  const error = new Overloaded({ message: `${node.id} has too much unread of ${from}`, retryAfterMs: 100 })
+  node.send(from, { _tag: "ForwardReply", id: message.id, result: { _tag: "Refused", error } })
 }
 
 /** A forwarded write as a pending one, whose settlement goes back to the node that forwarded it. */

@@ -16,21 +16,22 @@ import type { LogIndex } from "../domain/Position.ts"
 import { stamp } from "../domain/RecordCodec.ts"
 import { commitIndex } from "../rules/Commitment.ts"
 import { historyToCut } from "../rules/History.ts"
-import { leaseUntil, promisedUntil } from "../rules/Lease.ts"
 import { isQuorum } from "../rules/Quorum.ts"
-import { ReadQueue } from "../rules/ReadIndex.ts"
 import type { Administer, NodeMessage } from "../state/NodeMessage.ts"
-import type { PendingRead } from "../state/PendingReads.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
 import { Agreement } from "./Agreement.ts"
 import { Changes } from "./Changes.ts"
 import { peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale } from "./Conversation.ts"
-import { flawOfForwarded, forwardedWrite, refuseForward } from "./Forwarding.ts"
+import { flawOfForwarded, forwardedWrite, refuseForward, refuseShed } from "./Forwarding.ts"
 import { Handover } from "./Handover.ts"
+import { LeaderReads } from "./LeaderReads.ts"
 import { leave, resign, sendBack } from "./Leaving.ts"
 import type { NodeState } from "./NodeState.ts"
 import { Replication } from "./Replication.ts"
+
+/** Committed entries that may wait to be applied, for each write that may be pending. */
+const unappliedMost = 4
 
 export class Leader {
   private readonly node: NodeState
@@ -38,7 +39,7 @@ export class Leader {
   private readonly changes: Changes
   private readonly handover: Handover
   private readonly agreement: Agreement
-  private readonly reads = new ReadQueue<PendingRead>()
+  private readonly reads: LeaderReads
   private readonly firstIndex: LogIndex
   private fresh: Array<LogEntry> = []
   private uncommittedBytes = 0
@@ -60,11 +61,12 @@ export class Leader {
     node.progress = this.replication.progress
     node.leadership = {
       isLive: (id) => this.replication.isLive(id, 2 * node.parts.electionTimeout),
-      knows: (id) => this.knows(id)
+      knows: (id) => this.knows(id),
+      held: () => this.held()
     }
     this.firstIndex = this.add({ _tag: "NoOp" })
     this.replication.beginRound()
-    for (const read of node.reads.takeWaiting()) this.reads.add(read)
+    this.reads = new LeaderReads(node, this.replication)
     this.takeWaitingAdmin()
     this.takeParked()
   }
@@ -75,6 +77,8 @@ export class Leader {
       case "Peer":
         if (mayListen(node, message.envelope)) this.receive(message.envelope)
         return
+      case "Shed":
+        return refuseShed(node, message.envelope)
       case "Persisted":
         return node.persisted(message)
       case "HeartbeatDue":
@@ -83,8 +87,7 @@ export class Leader {
         node.writes.admit(message.write)
         return this.propose(message.write)
       case "Read":
-        node.reads.admit(message.read)
-        return message.read.local ? node.reads.wait(message.read) : this.reads.add(message.read)
+        return this.reads.take(message.read)
       case "Administer":
         return this.administer(message)
       case "EntriesRead":
@@ -94,7 +97,7 @@ export class Leader {
       case "SweepDue":
         sweep(node)
         if (this.handover.sweep()) this.takeParked()
-        return this.reads.prune((read) => read.settled)
+        return this.reads.prune()
       case "ApplyMore":
         return node.applyMore()
       case "SpaceChanged":
@@ -129,11 +132,11 @@ export class Leader {
     }
     this.advanceCommit()
     if (this.changes.advance(this.mayChange) && !node.isVoter) resign(node, this.handover)
-    if (this.reads.wantsRound && this.isSettled) this.reads.begin(this.replication.beginRound(), node.commit)
+    if (this.isSettled) this.reads.begin()
     this.replication.flush()
-    this.confirmReads()
+    this.reads.confirm()
     this.handover.advance()
-    this.extendLease()
+    this.reads.extendLease(this.isSettled && !this.handover.endsLease && node.next === null, this.withholdsMs)
     if (this.fresh.length > 0) {
       node.observeAppended(this.fresh)
       this.fresh = []
@@ -147,10 +150,7 @@ export class Leader {
     node.progress = null
     node.leadership = null
     if (node.leader === node.id) node.setLeader(null)
-    node.leaseUntil = Number.NEGATIVE_INFINITY
-    const { questions, reads } = this.reads.drain()
-    for (const read of reads) node.reads.wait(read)
-    for (const [from, id] of questions) node.send(from, { _tag: "ReadIndexReply", id, index: null })
+    this.reads.end()
     sendBack(node)
     this.changes.end()
     this.handover.end()
@@ -235,6 +235,10 @@ export class Leader {
     }
     // The disk of the state is slower than the writes: without a bound the changes would fill the memory.
     if (node.machine.dirtyBytes > node.parts.maxDirtyBytes) return this.overloaded(write)
+    // Applying is slower than committing, and who waited for what is not applied yet has given up.
+    if (node.commit - node.machine.applied > unappliedMost * node.parts.limits.pendingWrites) {
+      return this.overloaded(write)
+    }
     // One write alone is always taken, however small the limit is.
     const { uncommittedBytes } = this
     if (uncommittedBytes > 0 && uncommittedBytes + write.record.length > node.parts.limits.uncommittedBytes) {
@@ -311,31 +315,6 @@ export class Leader {
     node.commitTo(index)
   }
 
-  private confirmReads(): void {
-    const round = this.reads.pendingRound
-    if (round === null || !isQuorum(this.node.membership, (id) => this.replication.answered(id, round))) return
-    const confirmed = this.reads.confirm(round)
-    if (confirmed === null) return
-    this.node.counters.readRounds++
-    const { questions, readIndex, reads } = confirmed
-    for (const read of reads) this.node.reads.confirm(read, readIndex)
-    for (const [from, id] of questions) this.node.send(from, { _tag: "ReadIndexReply", id, index: readIndex })
-  }
-
-  /** Takes note of how long a quorum withholds its votes; a transfer ends that before its target may campaign. */
-  private extendLease(): void {
-    const { node, replication } = this
-    const drift = node.parts.clockDrift
-    if (drift === null) return
-    node.leaseUntil = !this.isSettled || this.handover.endsLease || node.next !== null
-      ? Number.NEGATIVE_INFINITY
-      : leaseUntil(node.membership, (id) => {
-        if (id === node.id) return Number.POSITIVE_INFINITY
-        const heardAt = replication.progress.get(id)?.answeredAt ?? Number.NEGATIVE_INFINITY
-        return promisedUntil({ heardAt, withholdsMs: this.changes.readiness.reports.get(id)?.withholdsMs ?? 0 }, drift)
-      })
-  }
-
   private beat(): void {
     const { node } = this
     const { electionTimeout } = node.parts
@@ -375,6 +354,17 @@ export class Leader {
     if (!this.isSettled || machine.applied < this.cutIndex || this.handover.isUnderWay) return
     const revision = historyToCut(machine.counters, parts.limits, machine.eventAt)
     if (revision !== null) this.cutIndex = this.add({ _tag: "CutHistory", revision })
+  }
+
+  private readonly withholdsMs = (id: NodeId): number => this.changes.readiness.reports.get(id)?.withholdsMs ?? 0
+
+  private held(): Readonly<Record<string, number>> {
+    return {
+      "uncommitted bytes": this.uncommittedBytes,
+      "bytes on their way": this.replication.inflightBytes,
+      "reads of the leader": this.reads.size,
+      "changes of the leader": this.changes.size
+    }
   }
 
   private knows(id: NodeId) {

@@ -8,7 +8,7 @@
  * - `durable` never claims more than the disk holds, in whatever order completions come;
  * - a message that promises something about the disk leaves only once the disk holds it (`whenDurable`).
  */
-import { Overloaded, StorageFailed } from "../DistKvError.ts"
+import { StorageFailed } from "../DistKvError.ts"
 import type { Limits } from "../DistKvSettings.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
 import { flawOfFeatures } from "../domain/Features.ts"
@@ -19,6 +19,7 @@ import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
+import type { Admission } from "../state/Admission.ts"
 import { type Counters, zeroCounters } from "../state/Counters.ts"
 import type { Leadership } from "../state/Leadership.ts"
 import { MemberSession } from "../state/MemberSession.ts"
@@ -47,6 +48,7 @@ export interface NodeParts extends BelongingParts {
   readonly electionTimeout: number
   readonly heartbeat: number
   readonly limits: Limits
+  readonly admission: Admission
   /** How much faster than another a member's clock may run, as a part of 1; null: no bound is stated, no leases. */
   readonly clockDrift: number | null
   /** A leader takes no writes while this many bytes of changes wait for a checkpoint. */
@@ -71,9 +73,6 @@ export interface NodeParts extends BelongingParts {
   readonly clock: () => number
   readonly observer: NodeObserver | null
 }
-
-/** Administrative requests that may wait for a leader at once. */
-const waitingAdminMost = 1024
 
 /** How many entries one turn applies at most, so that sockets and timers get theirs. */
 const appliedPerTurn = 2048
@@ -289,14 +288,9 @@ export class NodeState {
     else this.held.push({ number, send })
   }
 
-  /** Keeps an administrative request until a leader is known; refuses beyond a bound. Null is answered already. */
+  /** Keeps an administrative request, unless it is answered already, until a leader is known. */
   waitForLeader(request: Administer | null): void {
-    if (request === null) return
-    if (this.waitingAdmin.length < waitingAdminMost) this.waitingAdmin.push(request)
-    else {
-      const error = new Overloaded({ message: "too many changes of the cluster wait for a leader", retryAfterMs: 1000 })
-      request.done({ _tag: "Failed", error })
-    }
+    if (request !== null) this.waitingAdmin.push(request)
   }
 
   /** Takes note of a durable step. */
@@ -327,7 +321,10 @@ export class NodeState {
     const target = Math.min(index, this.log.last) as LogIndex
     if (target <= this.commit) return
     this.commit = target
-    this.belonging.commitTo(target)
+    if (!this.belonging.commitTo(target)) return
+    // Who was removed is not heard again: what was kept of it is needed no more.
+    this.forwardFilter.keep(this.belonging.isCommittedMember)
+    this.parts.admission.keep(this.belonging.isCommittedMember)
   }
 
   /** Ends a turn: hands new writes to the committer, applies what is committed, and lets go what is settled. */

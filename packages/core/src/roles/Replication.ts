@@ -90,6 +90,13 @@ export class Replication {
     return progress === undefined || progress.forgot ? (0 as LogIndex) : progress.match
   }
 
+  /** Bytes of entries on their way to all followers. */
+  get inflightBytes(): number {
+    let bytes = 0
+    for (const progress of this.progress.values()) bytes += progress.bytesUnderWay
+    return bytes
+  }
+
   /** Whether `id` was in contact less than `withinMs` milliseconds ago. */
   isLive(id: NodeId, withinMs: number): boolean {
     if (id === this.node.id) return true

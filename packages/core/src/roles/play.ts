@@ -84,7 +84,10 @@ const pump = Effect.fnUntraced(function*(node: NodeState, inbox: Inbox, player: 
   while (node.next === null) {
     let batch: ReadonlyArray<NodeMessage> = node.carry
     if (batch.length > 0) node.carry = []
-    else batch = yield* Queue.takeAll(inbox)
+    else {
+      batch = yield* Queue.takeAll(inbox)
+      node.parts.admission.emptied()
+    }
     if (batch.length > messagesPerTurn) {
       node.carry = batch.slice(messagesPerTurn)
       batch = batch.slice(0, messagesPerTurn)

@@ -1,5 +1,6 @@
 /** A node's own state as an observer sees it. */
 import type { NodeView } from "../state/Observer.ts"
+import { heldBy } from "./heldBy.ts"
 import type { NodeState } from "./NodeState.ts"
 
 export const viewOf = (node: NodeState): NodeView => ({
@@ -48,7 +49,9 @@ export const viewOf = (node: NodeState): NodeView => ({
   get progress() {
     return node.progress
   },
+  limits: node.parts.limits,
   get pending() {
     return { writes: node.writes.count, reads: node.reads.count, bytes: node.writes.bytes }
-  }
+  },
+  held: () => heldBy(node)
 })

@@ -49,6 +49,11 @@ export class Progress {
     this.contactAt = contactAt
   }
 
+  /** Bytes of entries on their way. */
+  get bytesUnderWay(): number {
+    return this.inflightBytes
+  }
+
   /** Whether an append may go out now, with `windowBytes` as the bound on what is unanswered. */
   maySend(windowBytes: number): boolean {
     if (this.refused || this.forgot) return false

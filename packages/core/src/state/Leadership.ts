@@ -16,4 +16,6 @@ export interface MemberKnowledge {
 export interface Leadership {
   readonly knows: (id: NodeId) => MemberKnowledge | null
   readonly isLive: (id: NodeId) => boolean
+  /** What it holds for callers and peers; see `heldBy`. */
+  readonly held: () => Readonly<Record<string, number>>
 }

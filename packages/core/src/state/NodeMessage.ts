@@ -35,6 +35,8 @@ export interface Administer {
 export type NodeMessage =
   /** A message of another node. */
   | { readonly _tag: "Peer"; readonly envelope: Envelope }
+  /** A peer's forwarded write, without its record, for which there was no room. */
+  | { readonly _tag: "Shed"; readonly envelope: Envelope }
   | Persisted
   | EntriesRead
   /** The follower's or candidate's time-out is over, unless something has moved its deadline. */

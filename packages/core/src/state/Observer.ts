@@ -1,5 +1,6 @@
 /** What a node shows of itself to whoever watches it in a test: nothing is computed unless somebody does. */
 import { Context } from "effect"
+import type { Limits } from "../DistKvSettings.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
@@ -31,7 +32,10 @@ export interface NodeView {
   readonly durable: { readonly term: Term; readonly votedFor: NodeId | null; readonly index: LogIndex }
   /** Of the followers, on a leader only. */
   readonly progress: ReadonlyMap<NodeId, { readonly match: LogIndex; readonly next: LogIndex }> | null
+  readonly limits: Limits
   readonly pending: { readonly writes: number; readonly reads: number; readonly bytes: number }
+  /** What the node holds for callers and peers, each number 0 when nobody wants anything; may be called at any time. */
+  readonly held: () => Readonly<Record<string, number>>
 }
 
 /** Callbacks, called synchronously by the owner of the node's state; they must not throw. */

@@ -43,6 +43,12 @@ export class PendingReads {
     return this.count === 0
   }
 
+  /** Places where reads lie; those that were settled elsewhere leave them a little later. */
+  get places(): number {
+    return this.waiting.length + (this.asked?.reads.length ?? 0) + this.confirmed.length + this.byIndex.size +
+      this.byRevision.size + this.done.length
+  }
+
   admit(read: PendingRead): void {
     this.count++
     this.deadlines.add(read)

@@ -107,6 +107,11 @@ export class PendingWrites {
     return this.logged.size
   }
 
+  /** Places where writes lie. */
+  get places(): number {
+    return this.logged.size + this.forwarded.size + this.answered.size + this.parked.length + this.done.length
+  }
+
   /** Takes responsibility for a new write. */
   admit(write: PendingWrite): void {
     this.count++
@@ -305,6 +310,13 @@ export class PendingWrites {
     else this.session.settle(write.sequence)
   }
 
+  /** Nobody waits for the index of an answered write any more, however long this node takes to apply it. */
+  private forget(write: PendingWrite): void {
+    const left = this.answered.get(write.index)?.filter((other) => other !== write) ?? []
+    if (left.length > 0) this.answered.set(write.index, left)
+    else this.answered.delete(write.index)
+  }
+
   private expiryOf(write: PendingWrite, leaderless: boolean): WriteSettlement {
     switch (write.phase) {
       case "Parked":
@@ -315,6 +327,7 @@ export class PendingWrites {
             new DeadlineExceeded({ message: "the leader took no writes within the deadline; nothing was written" })
           )
       case "Answered":
+        this.forget(write)
         return unknown(write, "the write is committed, but this node could not apply it within the deadline")
       default:
         this.forwarded.delete(write.requestId)

@@ -11,6 +11,12 @@ export class Thresholds<A> {
     return this.heap.length === 0
   }
 
+  get size(): number {
+    let size = 0
+    for (const items of this.waiting.values()) size += items.length
+    return size
+  }
+
   add(at: number, item: A): void {
     const items = this.waiting.get(at)
     if (items !== undefined) {

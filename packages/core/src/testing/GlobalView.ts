@@ -60,6 +60,8 @@ export interface NodeRecord {
   /** Whether entries have joined its log in this run. */
   hasAppended: boolean
   pending: NodeView["pending"]
+  /** What the process holds for others, whenever it is asked. */
+  held: NodeView["held"]
 }
 
 /** A term's leader, and its log while it leads. */
@@ -69,6 +71,7 @@ export interface Leadership {
 }
 
 const noPending = { writes: 0, reads: 0, bytes: 0 }
+const nothingHeld: NodeView["held"] = () => ({})
 
 export const markOf = (previous: Mark | undefined, entry: LogEntry): Mark => {
   const checksum = getU32(entry.record, 0)
@@ -127,7 +130,8 @@ export class GlobalView {
       configs: [],
       last: null,
       hasAppended: false,
-      pending: noPending
+      pending: noPending,
+      held: nothingHeld
     }
     this.nodes.set(disk.node, record)
     return record
@@ -166,6 +170,7 @@ export class GlobalView {
     const node = this.node(id)
     node.isUp = false
     node.pending = noPending
+    node.held = nothingHeld
   }
 
   appended(view: NodeView, entries: ReadonlyArray<LogEntry>): void {
@@ -211,6 +216,7 @@ export class GlobalView {
       revision: view.revision
     }
     node.pending = { ...view.pending }
+    node.held = view.held
   }
 
   sent(from: NodeId, to: NodeId, message: PeerMessage, claim: DurableClaim | undefined): void {

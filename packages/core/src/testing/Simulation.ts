@@ -15,6 +15,7 @@ import {
   nothingIsInvented,
   staleReadsKeepOrder
 } from "./invariants/HistoryChecks.ts"
+import { leftovers } from "./invariants/Quiescence.ts"
 import { calmNetwork } from "./NetworkFaults.ts"
 import { makePrng } from "./Prng.ts"
 import { SequentialStore } from "./SequentialStore.ts"
@@ -198,12 +199,19 @@ class Simulation {
     cluster.until("an answer to every call (I29)", () => history.pendingCount === 0, 10_000)
     cluster.converge(60 * this.plan.electionTimeoutMs)
     cluster.run(200)
-    for (const { id, pending } of cluster.view.nodes.values()) {
-      if (pending.writes + pending.reads === 0) continue
-      cluster.world.violate("I29", `${id} still holds ${pending.writes} writes and ${pending.reads} reads`)
-    }
     this.compareReplicas()
+    this.rest()
     cluster.check()
+  }
+
+  /** Nobody wants anything any more: what nodes hold for others goes, at the latest when its deadline comes. */
+  private rest(): void {
+    const { view, world } = this.cluster
+    // A node that is no member goes on asking to be one.
+    if (!this.cluster.ids.every((id) => this.cluster.isMember(id))) return
+    const limit = world.now + 12_000
+    world.runWhile(limit, () => leftovers(view).length > 0)
+    for (const what of leftovers(view)) world.violate("I28", what)
   }
 
   /** All nodes show the state that the log makes of an empty store. */

@@ -22,6 +22,7 @@ import { Follower } from "../../src/roles/Follower.ts"
 import { Leader } from "../../src/roles/Leader.ts"
 import { NodeState } from "../../src/roles/NodeState.ts"
 import { type Player, runBatch } from "../../src/roles/play.ts"
+import { Admission } from "../../src/state/Admission.ts"
 import { MembershipLog } from "../../src/state/MembershipLog.ts"
 import type { NodeMessage } from "../../src/state/NodeMessage.ts"
 import type { PendingRead, ReadSettlement } from "../../src/state/PendingReads.ts"
@@ -203,6 +204,7 @@ export class Bench {
       heartbeat: 100,
       clockDrift: options.clockDrift ?? null,
       limits: defaultLimits,
+      admission: new Admission(defaultLimits),
       maxDirtyBytes: Number.POSITIVE_INFINITY,
       version: "test",
       hardState,

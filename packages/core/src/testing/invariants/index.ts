@@ -15,6 +15,7 @@ import { monotonic } from "./Monotonic.ts"
 import { oneVote } from "./OneVote.ts"
 import { ordering } from "./Ordering.ts"
 import { ownTermCommit } from "./OwnTermCommit.ts"
+import { bounded } from "./Quiescence.ts"
 import { quorumOfVoters } from "./QuorumOfVoters.ts"
 import { stateDigests } from "./StateDigests.ts"
 import { stateMachineSafety } from "./StateMachineSafety.ts"
@@ -37,5 +38,6 @@ export const allInvariants: ReadonlyArray<(view: GlobalView) => Invariant> = [
   durableBeforeSend,
   quorumOfVoters,
   membershipChange,
-  identity
+  identity,
+  bounded
 ]

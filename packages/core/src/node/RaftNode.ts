@@ -53,10 +53,7 @@ export const make = Effect.fnUntraced(function*(
   const life = yield* Life.make
   const { offer } = life
   const admission = new Admission(settings.limits)
-  const transport = yield* transportPort.open(drawn, (envelope) => {
-    const message = admission.ofPeer(envelope)
-    if (message !== null) offer(message)
-  })
+  const transport = yield* transportPort.open(drawn, admission.door(offer))
   const address = settings.advertise ?? transport.address
   transport.introduce({ address, http: settings.http })
   const { hardState, identity, found } = yield* settle(settings, recovered, drawn, address, transport)

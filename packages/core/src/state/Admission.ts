@@ -64,6 +64,14 @@ export class Admission {
     this.turn++
   }
 
+  /** Takes peers' messages into an inbox. */
+  door(offer: (message: NodeMessage) => void): (envelope: Envelope) => void {
+    return (envelope) => {
+      const message = this.ofPeer(envelope)
+      if (message !== null) offer(message)
+    }
+  }
+
   /** What becomes of a peer's message: itself, what is left of it, or null where it is dropped. */
   ofPeer(envelope: Envelope): NodeMessage | null {
     const { from, message } = envelope

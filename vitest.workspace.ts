@@ -9,5 +9,5 @@
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
-  test: { projects: ["packages/*", "examples"] }
+  test: { projects: ["packages/*", "examples", "chaos"] }
 })

@@ -7,6 +7,7 @@ import { commonHelp, makePlace, numberOf, readOptions } from "./Site.ts"
 const help = `npm run chaos -- stability [options]: no change of leader while one node is unwell
 
   --timeouts N           how many election time-outs each case lasts (default 100)
+  --only TEXT            only cases whose name contains it, such as "stopped"
 ${commonHelp}`
 
 interface Case {
@@ -84,7 +85,8 @@ const cases: ReadonlyArray<Case> = [
 ]
 
 export const stability = async (args: ReadonlyArray<string>): Promise<void> => {
-  const values = readOptions(args, { timeouts: { type: "string", default: "100" } } as const, help)
+  const options = { timeouts: { type: "string", default: "100" }, only: { type: "string", default: "" } } as const
+  const values = readOptions(args, options, help)
   if (values === undefined) return
   const place = makePlace(values)
   const ms = numberOf(values.timeouts, "timeouts") * place.electionTimeoutMs
@@ -93,7 +95,7 @@ export const stability = async (args: ReadonlyArray<string>): Promise<void> => {
   cluster.load({ clients: 4, writesPerSecond: 30, shared: 0, timeoutMs: 2000, seed: place.seed })
   const figures: Array<Figure> = []
   const problems: Array<string> = []
-  for (const { name, run } of cases) {
+  for (const { name, run } of cases.filter((one) => one.name.includes(values.only))) {
     try {
       const before = await cluster.someLeader(30_000)
       const [one] = others(cluster, before.node)

@@ -1,0 +1,9 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    name: "chaos",
+    include: ["**/*.test.ts"],
+    maxWorkers: 2
+  }
+})

@@ -59,8 +59,24 @@ const madeByDeadRun = (name: string): boolean => {
   return Number.isSafeInteger(pid) && !isRunning(pid)
 }
 
-/** Removes the namespaces, mounts and directories of runs that ended without being able to. */
+/** Ends nodes of such a run that were stopped when it was killed; all others have ended with it. */
+const endLeftProcesses = (): void => {
+  for (const pid of readdirSync("/proc").map(Number).filter((one) => one > 1)) {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
+      if (!words.includes("start")) continue
+      if (words.some((word) => madeByDeadRun(word.slice(word.lastIndexOf("/", word.indexOf(prefix)) + 1)))) {
+        process.kill(pid, "SIGKILL")
+      }
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+}
+
+/** Ends the processes, and removes the namespaces, mounts and directories of runs that ended without being able to. */
 export const removeLeftovers = (parent: string): void => {
+  endLeftProcesses()
   for (const line of (systemIfPossible("ip", "netns", "list") ?? "").split("\n")) {
     const [name = ""] = line.split(" ")
     if (madeByDeadRun(name)) systemIfPossible("ip", "netns", "delete", name)

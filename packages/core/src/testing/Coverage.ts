@@ -38,7 +38,9 @@ const countedAs: Partial<Record<FaultClass, string>> = {
   clog: "clogged",
   duplicate: "duplicated",
   replay: "replayed",
-  reorder: "reordered"
+  reorder: "reordered",
+  wipe: "wiped",
+  rot: "rotten"
 }
 
 /** Classes that change how a whole run goes, and have no occurrences of their own. */

@@ -6,7 +6,7 @@ import { getU32 } from "../domain/Bytes.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
-import { type Membership, voterIds } from "../domain/Membership.ts"
+import type { Membership } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { LogIndex, Term } from "../domain/Position.ts"
@@ -20,6 +20,7 @@ import type { Invariant } from "./invariants/Invariant.ts"
 import { mix32 } from "./Prng.ts"
 import type { SimDisk } from "./SimDisk.ts"
 import type { SimWorld } from "./SimWorld.ts"
+import { votersOf } from "./Voters.ts"
 
 /** An entry's identity: `chain` covers it and everything before it. */
 export interface Mark {
@@ -80,7 +81,7 @@ export const markOf = (previous: Mark | undefined, entry: LogEntry): Mark => {
     term: entry.term,
     checksum,
     chain: mix32(previous?.chain ?? 1, checksum),
-    voters: membership === null ? null : voterIds(membership),
+    voters: membership === null ? null : votersOf(membership),
     members: membership === null ? null : membership.members.map((member) => member.id)
   }
 }
@@ -149,7 +150,7 @@ export class GlobalView {
 
   /** Whether so many of these voters hold this entry on disk, crashed ones included. */
   isDurableOn(voters: ReadonlyArray<NodeId>, index: number, term: Term): boolean {
-    const holders = voters.filter((id) => this.nodes.get(id)?.disk.termAt(index as LogIndex) === term)
+    const holders = voters.filter((id) => this.nodes.get(id)?.disk.acknowledgedTermAt(index as LogIndex) === term)
     return holders.length >= majority(voters)
   }
 
@@ -285,6 +286,8 @@ export class GlobalView {
   private loadLog(node: NodeRecord): void {
     node.log = []
     node.configs = []
+    // What a lost disk holds may be nothing, or nothing that can be read.
+    if (node.disk.isLost) return
     for (let index = 1; index <= node.disk.last; index++) this.push(node, node.disk.entryAt(index as LogIndex)!)
   }
 

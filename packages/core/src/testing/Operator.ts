@@ -40,7 +40,8 @@ export class Operator<App = never> {
     return {
       join: () => this.join(),
       remove: () => this.remove(),
-      standing: () => this.stand()
+      standing: () => this.stand(),
+      address: () => this.move()
     }
   }
 
@@ -93,5 +94,13 @@ export class Operator<App = never> {
     const isPromotion = this.random.chance(0.5)
     this.note(`${id} is to be ${isPromotion ? "promoted" : "demoted"}`)
     this.ask((kv) => kv.members[isPromotion ? "promote" : "demote"](id, { timeout: patienceMs }))
+  }
+
+  /** A member is elsewhere, as far as the others know. */
+  private move(): void {
+    const id = this.anyMember()
+    if (id === null) return
+    this.note(`${id} is said to have moved`)
+    this.ask((kv) => kv.members.updateAddress(id, `${id}:${this.random.int(7001, 7999)}`, { timeout: patienceMs }))
   }
 }

@@ -52,6 +52,12 @@ export const readingOnly = (workload: Workload): Workload => ({
 /** Null rests. Times in milliseconds; who is patient waits for each answer before the next call. */
 export type CallPace = { readonly thinkMs: number; readonly isPatient: boolean } | null
 
+/** Nothing but writes of one key each. */
+export const writingOnly = (workload: Workload): Workload => ({
+  ...readingOnly(workload),
+  mix: { get: 0, staleGet: 0, list: 0, set: 3, compareAndSet: 0, delete: 0, deleteRange: 0, setMany: 0 }
+})
+
 export interface ClientParts {
   readonly node: NodeId
   readonly run: number
@@ -98,6 +104,8 @@ export const perform = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { history, host, kv, node, random, run, workload } = parts
+    // A process that has just lost power asks nothing more.
+    if (host.isDead) return Effect.never
     const { world } = host
     const timeoutMs = Math.round(random.between(...workload.timeoutMs))
     const call = history.begin({
@@ -194,7 +202,8 @@ const request = (kv: DistKv["Service"], input: CallInput, timeout: number): Effe
   }
 }
 
-const drawInput = (parts: ClientParts, known: ReadonlyMap<string, number>): CallInput => {
+/** What a client asks next. */
+export const drawInput = (parts: ClientParts, known: ReadonlyMap<string, number>): CallInput => {
   const { nextSerial, random, workload } = parts
   const key = `k${random.int(1, workload.keys)}`
   const shared = () => `m/${random.int(1, workload.keys)}`

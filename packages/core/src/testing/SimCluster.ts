@@ -120,7 +120,7 @@ export class SimCluster<App = never> {
     }
     const node = new SimNode<App>(parts, addressOf(id))
     node.onEnd = () => {
-      if (node.condition !== "stopped" || disk.logDevice.isFaulty || disk.stateDevice.isFaulty) return
+      if (node.condition !== "stopped" || disk.isLost || disk.logDevice.isFaulty || disk.stateDevice.isFaulty) return
       this.world.violate(
         "end of a node",
         `${id} ends itself: ${node.failure === null ? "?" : Cause.pretty(node.failure)}`
@@ -135,7 +135,7 @@ export class SimCluster<App = never> {
   start(limitMs = 60_000): void {
     for (const node of this.nodes.values()) node.start()
     const voters = this.nodes.size
-    this.until(`a leader with ${voters} voters`, () => {
+    this.until(`a leader with ${voters} voters (I30)`, () => {
       const leader = this.leader()
       const record = leader === null ? null : this.view.node(leader)
       const config = record === null ? 0 : record.configs.at(-1) ?? 0
@@ -160,10 +160,14 @@ export class SimCluster<App = never> {
     this.check()
   }
 
-  /** Lets time pass until something holds; fails when it does not within the limit. */
+  /**
+   * Lets time pass until something holds; fails when it does not within the limit, by the invariant that `what` names
+   * in parentheses.
+   */
   until(what: string, holds: () => boolean, limitMs = 10_000): void {
     if (!this.world.runWhile(this.now + limitMs, () => !holds())) {
-      this.world.violate("waiting", `${what} did not come within ${limitMs} ms`)
+      const [, invariant = "waiting"] = /\((I\d+)\)/.exec(what) ?? []
+      this.world.violate(invariant, `${what} did not come within ${limitMs} ms`)
     }
     this.check()
   }
@@ -244,7 +248,7 @@ export class SimCluster<App = never> {
    */
   converge(limitMs = 30_000): void {
     this.mend()
-    this.until("one leader and equal nodes", () => this.isConverged(), limitMs)
+    this.until("one leader and equal nodes (I30)", () => this.isConverged(), limitMs)
   }
 
   /** Ends all faults at once, and starts what is down. */
@@ -257,6 +261,8 @@ export class SimCluster<App = never> {
       node.disk.logDevice.resume()
       node.disk.stateDevice.resume()
       node.disk.spaceLeft = node.disk.spaceLeft === null ? null : 1_000_000_000
+      node.disk.logDevice.mend()
+      node.disk.stateDevice.mend()
       node.keepUp()
     }
   }
@@ -276,7 +282,7 @@ export class SimCluster<App = never> {
     const { last } = record
     if (last === null || last.commit < record.log.length || record.log.at(-1)?.term !== last.term) return false
     return [...this.view.nodes.values()].every((node) =>
-      !this.isMember(node.id) ||
+      !this.isMember(node.id) || node.disk.isLost ||
       (node.isUp && node.last !== null && node.last.term === last.term && node.last.applied === last.commit)
     )
   }

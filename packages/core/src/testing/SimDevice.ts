@@ -19,6 +19,8 @@ export interface DeviceFaults {
   hangs: boolean
   /** This many of the next writes fail; whether they reached the disk is drawn. */
   failNext: number
+  /** All writes fail, and nothing of them reaches the disk. */
+  refuses: boolean
   /** What a crash leaves of unfinished writes: nothing, all, or a drawn prefix. */
   onCrash: "none" | "all" | "prefix"
 }
@@ -26,8 +28,17 @@ export interface DeviceFaults {
 /** A write that takes longer may be taken for stuck: simulated commit time-outs are at least one second, less drift. */
 const stuckAfterMs = 700
 
+/** The points at which power may fail around a write, by what is written. */
+const pointsOf = {
+  log: { issued: "log write issued", done: "log write done", told: "log write told" },
+  vote: { issued: "log write issued", done: "term or vote written", told: "log write told" },
+  checkpoint: { issued: "checkpoint issued", done: "checkpoint done", told: null },
+  snapshot: { issued: "snapshot issued", done: "snapshot done", told: null },
+  install: { issued: "install issued", done: "install done", told: null }
+} as const
+
 interface PendingWrite {
-  readonly what: string
+  readonly what: keyof typeof pointsOf
   readonly apply: () => void
   readonly settle: (exit: Effect.Effect<void, StorageFailed>) => void
 }
@@ -38,6 +49,7 @@ export class SimDevice {
     meanDelayMs: 0.5,
     hangs: false,
     failNext: 0,
+    refuses: false,
     onCrash: "prefix"
   }
   /** Writes that have ended well since the start of the world. */
@@ -84,12 +96,13 @@ export class SimDevice {
   }
 
   /** Issues a write; `apply` is what it makes durable. Settles when it is done, whoever still waits. */
-  write(what: string, apply: () => void): Effect.Effect<void, StorageFailed> {
+  write(what: keyof typeof pointsOf, apply: () => void): Effect.Effect<void, StorageFailed> {
     return Effect.callback<void, StorageFailed>((resume) => {
       const host = this.host
       if (host === null || host.isDead) return
       if (this.failed) this.observer?.broken("D01", `${this.name} is written to after a write has failed: ${what}`)
       this.queue.push({ what, apply, settle: (exit) => host.arrive(() => resume(exit)) })
+      host.trap.pass(pointsOf[what].issued)
       this.next()
     })
   }
@@ -113,6 +126,12 @@ export class SimDevice {
   resume(): void {
     this.faults.hangs = false
     this.next()
+  }
+
+  /** Ends what makes writes fail. */
+  mend(): void {
+    this.faults.failNext = 0
+    this.faults.refuses = false
   }
 
   /** The power fails: what was unfinished is partly kept, as `onCrash` says, and nobody is told. */
@@ -152,6 +171,12 @@ export class SimDevice {
   }
 
   private finish(write: PendingWrite): void {
+    if (this.faults.refuses) {
+      this.failed = true
+      this.world.timeline.record(this.world.now, null, `${this.name}: write finds no space`)
+      write.settle(Effect.fail(new StorageFailed({ message: `${this.name}: no space left on device (simulated)` })))
+      return
+    }
     if (this.faults.failNext > 0) {
       this.faults.failNext--
       this.failed = true
@@ -170,7 +195,11 @@ export class SimDevice {
     }
     this.writes++
     this.world.timeline.mixText(write.what)
+    const points = pointsOf[write.what]
+    const { host } = this
+    if (host?.trap.pass(points.done) === true) return
     write.settle(Effect.void)
+    if (points.told !== null) host?.trap.pass(points.told)
   }
 }
 

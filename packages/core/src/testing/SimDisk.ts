@@ -37,12 +37,17 @@ export class SimDisk {
   readonly state: SimState
   identity: Identity | null = null
   hardState: HardState | null = null
+  /** It was wiped or damaged: its node is out of the run, and may end itself. */
+  isLost = false
   /** Bytes left before the reserve is reached; null is unlimited. */
   spaceLeft: number | null = null
   /** The position before the first entry kept: everything up to there is in the checkpointed state. */
   base: LogId = logStart
   /** The durable log; entry i is at place i - base - 1. */
   private entries: Array<LogEntry> = []
+  /** What it held when it was wiped. */
+  private wiped: ReadonlyArray<LogEntry> = []
+  private wipedBase = 0
   private readonly world: SimWorld
   private readonly observer: DiskObserver | null
 
@@ -102,8 +107,15 @@ export class SimDisk {
     this.stateDevice.crash()
   }
 
+  /** The term of the entry that it holds, or held when it was wiped: what it acknowledged was true at the time. */
+  acknowledgedTermAt(index: LogIndex): Term | undefined {
+    return this.termAt(index) ?? this.wiped[index - this.wipedBase - 1]?.term
+  }
+
   /** Everything is gone, as after the disk was replaced. */
   wipe(): void {
+    this.wiped = this.entries
+    this.wipedBase = this.base.index
     this.identity = null
     this.hardState = null
     this.base = logStart
@@ -131,15 +143,15 @@ export class SimDisk {
     return LogStore.of({
       recover: this.logDevice.read(() => this.recovered()),
       saveIdentity: (identity) =>
-        this.logDevice.write("identity", () => {
+        this.logDevice.write("log", () => {
           this.hardState ??= { term: 0 as Term, votedFor: null }
           this.identity = identity
         }),
       write: (write) => {
         const copy: LogWrite = { ...write, entries: write.entries.map(copyEntry) }
-        return this.logDevice.write(`log ${copy.entries.length}`, () => this.apply(copy))
+        return this.logDevice.write(copy.hardState === null ? "log" : "vote", () => this.apply(copy))
       },
-      compact: (to) => this.logDevice.write(`compact ${to}`, () => this.compact(to)),
+      compact: (to) => this.logDevice.write("log", () => this.compact(to)),
       read: (from, to, maxBytes) => this.logDevice.read(() => this.readEntries(from, to, maxBytes)),
       spaceLeft: Effect.sync(() => this.spaceLeft)
     })

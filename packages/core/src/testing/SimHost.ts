@@ -6,6 +6,7 @@
  */
 import { Clock, Context, Duration, Effect, type Fiber, Logger, Random, Scheduler } from "effect"
 import { SecureRandom, WebCrypto } from "effect/crypto"
+import { CrashTrap } from "./CrashPoint.ts"
 import type { Prng } from "./Prng.ts"
 import type { SimWorld } from "./SimWorld.ts"
 
@@ -30,6 +31,10 @@ export class SimHost {
   readonly clock: Clock.Clock
   isDead = false
   isPaused = false
+  /** Where this host is to lose power. */
+  readonly trap = new CrashTrap()
+  private stallIn = 0
+  private stallMs = 0
   private wallOffsetMs: number
   private readonly monotonicOffsetMs: number
   private readonly rate: number
@@ -97,6 +102,15 @@ export class SimHost {
   /** Runs a task of this host now. */
   run(task: () => void): void {
     task()
+    if (this.stallIn === 0 || --this.stallIn > 0 || this.isPaused) return
+    this.pause()
+    this.world.after(this.stallMs, () => this.resume())
+  }
+
+  /** Pauses for so long after so many more tasks: between two that may belong together. */
+  stall(tasks: number, ms: number): void {
+    this.stallIn = tasks
+    this.stallMs = ms
   }
 
   /** Keeps a task that may not run during the pause. */

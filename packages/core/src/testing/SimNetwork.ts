@@ -8,6 +8,7 @@ import { decodeMessage, encodeMessage } from "../domain/PeerCodec.ts"
 import { firstCallId, type Introduction, removedNotice } from "../domain/PeerDirectory.ts"
 import { type Envelope, laneOf, type PeerMessage } from "../domain/PeerMessage.ts"
 import type { DurableClaim, Transport } from "../Transport.ts"
+import type { CrashPoint } from "./CrashPoint.ts"
 import { messageText } from "./MessageText.ts"
 import {
   calmNetwork,
@@ -31,10 +32,23 @@ export interface NetworkObserver {
 interface LinkState {
   isCut: boolean
   clogUntil: number
+  /** Milliseconds that everything takes longer. */
+  extraMs: number
   bytesOnTheWay: number
   /** When the last message of each lane arrives, where order is kept. */
   readonly lastArrival: { raft: number; control: number }
 }
+
+/** Messages whose sender may lose power right after them. */
+const sendPoints = new Map<PeerMessage["_tag"], CrashPoint>([
+  ["AppendRequest", "AppendRequest sent"],
+  ["AppendReply", "AppendReply sent"],
+  ["VoteRequest", "VoteRequest sent"],
+  ["VoteReply", "VoteReply sent"],
+  ["ForwardReply", "ForwardReply sent"],
+  ["ReadIndexReply", "ReadIndexReply sent"],
+  ["TimeoutNow", "TimeoutNow sent"]
+])
 
 const maxFrameBytes = 4 * 1024 * 1024
 const maxBytesOnTheWay = 16 * 1024 * 1024
@@ -103,6 +117,7 @@ export class SimNetwork {
     }
     for (const link of this.links.values()) {
       link.isCut = false
+      link.extraMs = 0
       link.clogUntil = Math.min(link.clogUntil, this.world.now)
     }
   }
@@ -110,6 +125,11 @@ export class SimNetwork {
   /** Nothing leaves the link for so long; then everything arrives at once. */
   clog(from: string, to: string, ms: number): void {
     this.link(from, to).clogUntil = this.world.now + ms
+  }
+
+  /** Everything on the link takes so much longer from now on. */
+  slow(from: string, to: string, ms: number): void {
+    this.link(from, to).extraMs = ms
   }
 
   /** Whether `node` accepts the key of `peer`; it does unless told otherwise. */
@@ -189,6 +209,8 @@ export class SimNetwork {
       return false
     }
     this.dispatch(endpoint, packet, link)
+    const point = sendPoints.get(message._tag)
+    if (point !== undefined) endpoint.host.trap.pass(point)
     return true
   }
 
@@ -219,7 +241,7 @@ export class SimNetwork {
       this.note(packet, "lost")
       return
     }
-    let delay = faults.minDelayMs + random.exponential(faults.meanDelayMs)
+    let delay = link.extraMs + faults.minDelayMs + random.exponential(faults.meanDelayMs)
     if (random.chance(faults.spikeChance)) {
       this.counts.spiked++
       delay += random.between(0, faults.spikeMs)
@@ -293,7 +315,7 @@ export class SimNetwork {
     const name = `${from} ${to}`
     let link = this.links.get(name)
     if (link === undefined) {
-      link = { isCut: false, clogUntil: 0, bytesOnTheWay: 0, lastArrival: { raft: 0, control: 0 } }
+      link = { isCut: false, clogUntil: 0, extraMs: 0, bytesOnTheWay: 0, lastArrival: { raft: 0, control: 0 } }
       this.links.set(name, link)
     }
     return link

@@ -4,10 +4,12 @@ import { DistKv } from "../DistKv.ts"
 import { DistKvLayer } from "../DistKvLayer.ts"
 import type { SettingsInput } from "../DistKvSettings.ts"
 import type { Address, NodeId } from "../domain/Identity.ts"
+import { commandKind } from "../domain/LogEntry.ts"
 import { LogStore } from "../LogStore.ts"
-import { Observer } from "../state/Observer.ts"
+import { type NodeObserver, Observer } from "../state/Observer.ts"
 import { StateStore } from "../StateStore.ts"
 import { Transport } from "../Transport.ts"
+import type { CrashPoint } from "./CrashPoint.ts"
 import type { GlobalView } from "./GlobalView.ts"
 import type { SimDisk } from "./SimDisk.ts"
 import type { SimHost, SimHostOptions } from "./SimHost.ts"
@@ -105,11 +107,7 @@ export class SimNode<App = never> {
       DistKv | App,
       unknown
     >
-    const observer = {
-      appended: view.appended.bind(view),
-      applied: view.appliedEntry.bind(view),
-      stepped: view.stepped.bind(view)
-    }
+    const observer = this.observer(host)
     const life = Effect.scoped(Effect.gen({ self: this }, function*() {
       const services = yield* Layer.build(all)
       if (this.run?.host === host) {
@@ -144,6 +142,14 @@ export class SimNode<App = never> {
     this.finish("down")
   }
 
+  /** Lets power fail when the process that runs now passes this point for the so-manieth time. */
+  armCrash(point: CrashPoint, times: number, then: () => void): void {
+    this.run?.host.trap.arm(point, times, () => {
+      this.crash()
+      then()
+    })
+  }
+
   /** Asks it to close gracefully, as the release of its Layer does; takes simulated time. */
   close(): void {
     if (this.run === null) return
@@ -170,6 +176,34 @@ export class SimNode<App = never> {
     const run = this.run
     if (run === null || run.services === null) return null
     return run.host.fork(effect, run.services)
+  }
+
+  /** What the node shows of itself goes to the view, until it is dead; each step is also a point to die at. */
+  private observer(host: SimHost): NodeObserver {
+    const { view } = this.parts
+    let commit = 0
+    let role = ""
+    return {
+      appended: (node, entries) => {
+        if (host.isDead) return
+        view.appended(node, entries)
+        const isChange = entries.some((entry) => entry.kind === commandKind.Configure)
+        host.trap.pass(isChange ? "configuration appended" : "entries appended")
+      },
+      applied: (node, entry, outcome) => {
+        if (host.isDead) return
+        view.appliedEntry(node, entry, outcome)
+        host.trap.pass("entry applied")
+      },
+      stepped: (node) => {
+        if (host.isDead) return
+        view.stepped(node)
+        if (node.commit > commit) host.trap.pass("commit advanced")
+        if (node.role === "Leader" && role !== "Leader") host.trap.pass("elected")
+        commit = node.commit
+        role = node.role
+      }
+    }
   }
 
   private ended(host: SimHost, exit: Exit.Exit<void, unknown>): void {

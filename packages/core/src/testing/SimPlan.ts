@@ -21,21 +21,32 @@ export const faultClasses = [
   "partition",
   "oneWay",
   "partial",
+  "bridge",
+  "swizzle",
   "flap",
+  "slowLink",
   "pause",
+  "stall",
   "crash",
+  "crashPoint",
   "crashAll",
+  "rolling",
   "coup",
   "close",
   "slowDisk",
   "hangDisk",
   "failDisk",
   "fullDisk",
+  "noSpace",
+  "wipe",
+  "rot",
   "clockRate",
   "clockJump",
   "transfer",
   "join",
+  "address",
   "forge",
+  "burst",
   "tight",
   "fuzz",
   "remove",
@@ -54,7 +65,7 @@ export interface PlanOverrides {
 }
 
 /** The classes of a run of power cuts: each cut, and what makes it meet unfinished work. */
-const powerClasses: ReadonlyArray<FaultClass> = ["crash", "crashAll", "coup"]
+const powerClasses: ReadonlyArray<FaultClass> = ["crash", "crashPoint", "crashAll", "coup"]
 const maybeWithPower: ReadonlyArray<FaultClass> = ["slowDisk", "tight", "fuzz", "delay", "join"]
 
 /**
@@ -107,6 +118,12 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
     faultClasses.filter((name) => drawn.chance(0.5) && (!isPower || maybeWithPower.includes(name)))
   )
   if (isPower) { for (const name of powerClasses) classes.add(name) }
+  // Who is lost for good and who is removed might be a quorum together, which nobody could survive.
+  const isShrinking = classes.has("remove") || classes.has("standing")
+  const losing = ["wipe", "rot"] as const
+  if (isShrinking && losing.some((name) => classes.has(name))) {
+    for (const name of random.fork("shrink").pick([["remove", "standing"], losing] as const)) classes.delete(name)
+  }
   for (const off of overrides.off ?? []) classes.delete(off)
   const size = random.fork("size")
   const nodes = overrides.nodes ?? size.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
@@ -217,7 +234,7 @@ const drawNetwork = (random: Prng, classes: ReadonlySet<FaultClass>, electionTim
     : new Map(),
   duplicateChance: classes.has("duplicate") ? random.between(0, 0.5) : 0,
   replayChance: classes.has("replay") ? random.between(0, 0.1) : 0,
-  replayMs: 100 * electionTimeoutMs,
+  replayMs: random.fork("replay").pick([3, 10, 100]) * electionTimeoutMs,
   reorders: classes.has("reorder")
 })
 

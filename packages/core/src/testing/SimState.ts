@@ -71,7 +71,7 @@ export class SimState {
           history: [...checkpoint.history],
           sessions: checkpoint.sessions.map((row) => ({ ...row, bytes: row.bytes?.slice() ?? null }))
         }
-        return Effect.suspend(() => this.device.write(`checkpoint ${copy.rows.size}`, () => this.apply(copy)))
+        return Effect.suspend(() => this.device.write("checkpoint", () => this.apply(copy)))
       },
       getUnsafe: (key) => this.rows.get(key),
       scanUnsafe: (scan) => this.scan(scan),
@@ -104,13 +104,13 @@ export class SimState {
     return {
       append: (bytes) => {
         receiver.append(bytes)
-        return Effect.suspend(() => this.device.write(`snapshot ${bytes.length}`, () => {})).pipe(
+        return Effect.suspend(() => this.device.write("snapshot", () => {})).pipe(
           Effect.mapError(({ message }) => new SnapshotUnwritten({ message }))
         )
       },
       prepare: Effect.gen({ self: this }, function*() {
         const snapshot = yield* receiver.read
-        for (let i = 0; i < preparingWrites; i++) yield* this.device.write(`prepare ${i}`, () => {})
+        for (let i = 0; i < preparingWrites; i++) yield* this.device.write("snapshot", () => {})
         prepared = snapshot
         return snapshot.header
       }),
@@ -118,7 +118,7 @@ export class SimState {
         const snapshot = prepared
         if (snapshot === null) return Effect.fail(new StorageFailed({ message: "there is no prepared snapshot" }))
         return Effect.as(
-          this.device.write(`install ${snapshot.rows.length}`, () => this.replace(snapshot)),
+          this.device.write("install", () => this.replace(snapshot)),
           metaOfSnapshot(snapshot.header)
         )
       })

@@ -6,7 +6,7 @@ import { Context, Effect } from "effect"
 import { DistKv } from "../DistKv.ts"
 import { Adversary } from "./Adversary.ts"
 import { textOf } from "./AppliedHistory.ts"
-import { History } from "./History.ts"
+import { History, resultText } from "./History.ts"
 import {
   acknowledgedWritesAreKept,
   failuresAreFinal,
@@ -19,7 +19,16 @@ import { leftovers } from "./invariants/Quiescence.ts"
 import { calmNetwork } from "./NetworkFaults.ts"
 import { makePrng } from "./Prng.ts"
 import { SequentialStore } from "./SequentialStore.ts"
-import { type CallPace, readingOnly, runClient } from "./SimClient.ts"
+import {
+  type CallPace,
+  type ClientParts,
+  drawInput,
+  perform,
+  readingOnly,
+  runClient,
+  type Workload,
+  writingOnly
+} from "./SimClient.ts"
 import { SimCluster } from "./SimCluster.ts"
 import type { SimNode } from "./SimNode.ts"
 import { clockRates, isQuiet, type SimPlan, tokenOf } from "./SimPlan.ts"
@@ -101,7 +110,10 @@ class Simulation {
       }
     })
     for (const node of this.cluster.nodes.values()) this.attend(node)
-    this.adversary = new Adversary(this.cluster, plan, (node) => this.attend(node))
+    this.adversary = new Adversary(this.cluster, plan, {
+      onStart: (node) => this.attend(node),
+      burst: (node, calls) => this.burst(node, calls)
+    })
   }
 
   run(): SimReport {
@@ -170,6 +182,30 @@ class Simulation {
     }
   }
 
+  /** What a client of this node is made of; null while it does not serve. */
+  private clientOf(node: SimNode, name: string, workload: Workload): ClientParts | null {
+    const { host, id, runs, services } = node
+    if (host === null || services === null) return null
+    return {
+      node: id,
+      run: runs,
+      host,
+      kv: Context.get(services, DistKv),
+      history: this.history,
+      random: this.cluster.world.random.fork(`${name} ${id} ${runs} ${this.serial}`),
+      workload,
+      pace: () => null,
+      nextSerial: () => ++this.serial
+    }
+  }
+
+  private burst(node: SimNode, calls: number): void {
+    const client = this.clientOf(node, "burst", writingOnly(this.plan.workload))
+    if (client === null) return
+    this.cluster.world.timeline.record(this.cluster.now, node.id, `${calls} writes at once`)
+    for (let i = 0; i < calls; i++) node.fork(perform(client, drawInput(client, new Map())))
+  }
+
   /** The faults end; load goes on. */
   private recover(): void {
     const { cluster, plan } = this
@@ -178,8 +214,6 @@ class Simulation {
     for (const node of cluster.nodes.values()) {
       node.disk.logDevice.faults.meanDelayMs = 0.5
       node.disk.stateDevice.faults.meanDelayMs = 0.5
-      node.disk.logDevice.faults.failNext = 0
-      node.disk.stateDevice.faults.failNext = 0
     }
     cluster.mend()
     const healedAt = cluster.now
@@ -198,7 +232,7 @@ class Simulation {
     this.isLoaded = false
     cluster.until("an answer to every call (I29)", () => history.pendingCount === 0, 10_000)
     cluster.converge(60 * this.plan.electionTimeoutMs)
-    cluster.run(200)
+    this.writeEverywhere()
     this.compareReplicas()
     this.rest()
     cluster.check()
@@ -207,11 +241,33 @@ class Simulation {
   /** Nobody wants anything any more: what nodes hold for others goes, at the latest when its deadline comes. */
   private rest(): void {
     const { view, world } = this.cluster
-    // A node that is no member goes on asking to be one.
-    if (!this.cluster.ids.every((id) => this.cluster.isMember(id))) return
+    // A node that is no member, or has lost what made it one, goes on asking to be one.
+    if (this.adversary.lost.size > 0 || !this.cluster.ids.every((id) => this.cluster.isMember(id))) return
     const limit = world.now + 12_000
     world.runWhile(limit, () => leftovers(view).length > 0)
     for (const what of leftovers(view)) world.violate("I28", what)
+  }
+
+  /** Idle and whole, every member takes a write: nothing of the time before is held against it. */
+  private writeEverywhere(): void {
+    const { cluster, history } = this
+    for (const node of cluster.nodes.values()) {
+      if (!cluster.isMember(node.id) || node.disk.isLost) continue
+      const workload = { ...writingOnly(this.plan.workload), timeoutMs: [10_000, 10_000] as const }
+      const client = this.clientOf(node, "last", workload)
+      if (client === null) return cluster.world.violate("I30", `${node.id} does not serve`)
+      // Long enough for every node to see that its disk has space again, and to write what has changed.
+      cluster.run(1500)
+      const begun = history.calls.length
+      node.fork(perform(client, drawInput(client, new Map())))
+      cluster.until("an answer to a last write (I29)", () => history.pendingCount === 0, 15_000)
+      const call = history.calls[begun]
+      if (call === undefined || call.result._tag === "Answered") continue
+      const isRefused = call.result._tag === "Failed" && call.result.error._tag === "Overloaded"
+      cluster.world.violate(isRefused ? "I28" : "I30", `a write to the idle ${node.id} ends: ${resultText(call)}`)
+    }
+    cluster.converge(60 * this.plan.electionTimeoutMs)
+    cluster.run(200)
   }
 
   /** All nodes show the state that the log makes of an empty store. */
@@ -220,7 +276,7 @@ class Simulation {
     const expected = new SequentialStore()
     for (const { command } of cluster.view.applied.commands) expected.execute(command)
     for (const id of cluster.ids) {
-      if (!cluster.isMember(id)) continue
+      if (!cluster.isMember(id) || cluster.node(id).disk.isLost) continue
       for (const consistency of ["stale", "linearizable"] as const) {
         const list = Effect.flatMap(DistKv, (kv) => kv.list({ consistency, limit: 10_000 }))
         const { entries, revision } = cluster.call(id, list)

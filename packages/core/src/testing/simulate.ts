@@ -105,7 +105,7 @@ const simulateSeed = <Id, Service>(options: SimulateOptions<Id, Service>, seed: 
   const load = { isOn: true }
   attendClients(cluster, options, property, load)
   cluster.start()
-  const adversary = new Adversary(cluster, plan, () => {})
+  const adversary = new Adversary(cluster, plan, { onStart: () => {}, burst: () => {} })
   adversary.begin()
   cluster.run(plan.faultMs)
   adversary.end()

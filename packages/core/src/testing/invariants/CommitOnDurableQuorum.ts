@@ -1,28 +1,36 @@
 /**
  * When a leader raises its commit index, the entry is on the disks of a majority of the voters in force (paper §5.3;
- * crashed voters' disks count, learners' do not). A leader that commits may append the next configuration in the same
- * batch: of what lies before that, the configuration before it decides as well.
+ * crashed voters' disks count, learners' do not).
  */
-import { voterIds } from "../../domain/Membership.ts"
-import type { GlobalView, NodeRecord } from "../GlobalView.ts"
+import type { NodeId } from "../../domain/Identity.ts"
+import type { GlobalView } from "../GlobalView.ts"
+import { votersOf } from "../Voters.ts"
 import type { Invariant } from "./Invariant.ts"
 
-export const commitOnDurableQuorum = (world: GlobalView): Invariant => ({
-  id: "I7",
-  title: "commit needs a durable quorum",
-  stepped: (node, view) => {
-    if (view.role !== "Leader" || view.commit <= world.committed.length) return
-    const voters = voterIds(view.membership)
-    const term = node.log[view.commit - 1]?.term
-    const deciding = [voters, votersBefore(node, view.commit)]
-    if (term !== undefined && deciding.some((ids) => world.isDurableOn(ids, view.commit, term))) return
-    const disks = voters.map((id) => `${id}:${world.nodes.get(id)?.disk.termAt(view.commit) ?? "-"}`).join(" ")
-    world.violate("I7", `${node.id} commits ${term ?? "?"}.${view.commit} in term ${view.term}, on disks: ${disks}`)
+export const commitOnDurableQuorum = (world: GlobalView): Invariant => {
+  /** The voters before a change that a leader has appended in the step at hand: what it counted first went by them. */
+  const before = new Map<NodeId, ReadonlyArray<NodeId>>()
+  return {
+    id: "I7",
+    title: "commit needs a durable quorum",
+    appended: (node, view, entries) => {
+      const { configs, log } = node
+      const [previous, last] = configs.slice(-2)
+      if (view.role !== "Leader" || last === undefined || previous === undefined || last < entries[0]!.index) return
+      before.set(node.id, log[previous - 1]?.voters ?? [])
+    },
+    stepped: (node, view) => {
+      const former = before.get(node.id)
+      if (former !== undefined) before.delete(node.id)
+      if (view.role !== "Leader" || view.commit <= world.committed.length) return
+      const voters = votersOf(view.membership)
+      const term = node.log[view.commit - 1]?.term
+      if (term !== undefined) {
+        if (world.isDurableOn(voters, view.commit, term)) return
+        if (former !== undefined && world.isDurableOn(former, view.commit, term)) return
+      }
+      const disks = voters.map((id) => `${id}:${world.nodes.get(id)?.disk.termAt(view.commit) ?? "-"}`).join(" ")
+      world.violate("I7", `${node.id} commits ${term ?? "?"}.${view.commit} in term ${view.term}, on disks: ${disks}`)
+    }
   }
-})
-
-/** The voters of the configuration before the last one, where the last one lies behind `commit`; else of the last. */
-const votersBefore = (node: NodeRecord, commit: number) => {
-  const place = node.configs.findLast((index, i) => index <= commit || i < node.configs.length - 1)
-  return node.log[(place ?? 0) - 1]?.voters ?? []
 }

@@ -4,9 +4,10 @@
  * one voter at most, and the configuration in force is the last one in the log.
  */
 import type { NodeId } from "../../domain/Identity.ts"
-import { type Membership, voterIds } from "../../domain/Membership.ts"
+import type { Membership } from "../../domain/Membership.ts"
 import type { NodeView } from "../../state/Observer.ts"
 import type { GlobalView, Mark, NodeRecord } from "../GlobalView.ts"
+import { votersOf } from "../Voters.ts"
 import type { Invariant } from "./Invariant.ts"
 
 export const membershipChange = (world: GlobalView): Invariant => {
@@ -27,8 +28,8 @@ export const membershipChange = (world: GlobalView): Invariant => {
       return
     }
     const voters = last === 0 ? [] : node.log[last - 1]?.voters ?? []
-    if (voterIds(view.membership).join() !== voters.join()) {
-      world.violate("I14", `${node.id} takes ${voterIds(view.membership).join()} for the voters, not ${voters.join()}`)
+    if (votersOf(view.membership).join() !== voters.join()) {
+      world.violate("I14", `${node.id} takes ${votersOf(view.membership).join()} for the voters, not ${voters.join()}`)
     }
   }
 

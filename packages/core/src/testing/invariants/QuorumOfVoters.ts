@@ -1,13 +1,13 @@
 /** Who leads a term has durable votes of a majority of the voters of its configuration; learners' do not count. */
-import { voterIds } from "../../domain/Membership.ts"
 import { type GlobalView, majority } from "../GlobalView.ts"
+import { votersOf } from "../Voters.ts"
 import type { Invariant } from "./Invariant.ts"
 
 export const quorumOfVoters = (world: GlobalView): Invariant => ({
   id: "I13",
   title: "quorums count only voters",
   elected: (node, view) => {
-    const voters = voterIds(view.membership)
+    const voters = votersOf(view.membership)
     const votes = world.votes.get(view.term)
     const given = voters.filter((voter) => votes?.get(voter) === node.id)
     if (voters.length > 0 && given.length >= majority(voters)) return

@@ -1,0 +1,113 @@
+/** Faults of disks: slow, hung, failing once or for a while, full, rotten, wiped. */
+import type { LogIndex } from "../domain/Position.ts"
+import type { Acts, Adversary } from "./Adversary.ts"
+import { majority } from "./GlobalView.ts"
+import type { Prng } from "./Prng.ts"
+import { votersOf } from "./Voters.ts"
+
+class DiskFaults<App> {
+  private readonly adversary: Adversary<App>
+  private readonly random: Prng
+  private readonly electionTimeoutMs: number
+
+  constructor(adversary: Adversary<App>) {
+    this.adversary = adversary
+    this.random = adversary.random
+    this.electionTimeoutMs = adversary.plan.electionTimeoutMs
+  }
+
+  readonly slowDisk = () => {
+    const { logDevice } = this.adversary.anyNode().disk
+    const before = logDevice.faults.meanDelayMs
+    logDevice.faults.meanDelayMs = this.random.between(0.1, 1.5) * this.electionTimeoutMs
+    this.adversary.later(this.adversary.lasting(), () => void (logDevice.faults.meanDelayMs = before))
+  }
+
+  readonly hangDisk = () => {
+    const node = this.adversary.anyNode()
+    const device = this.random.chance(0.7) ? node.disk.logDevice : node.disk.stateDevice
+    device.hang()
+    this.adversary.note(`the ${device === node.disk.logDevice ? "log" : "state"} disk of ${node.id} hangs`)
+    this.adversary.later(this.adversary.lasting() * 2, () => {
+      // What hung that long goes on only after a power cycle, or by itself.
+      if (this.random.chance(0.5)) node.crash()
+      device.resume()
+      if (!node.isRunning && !this.adversary.lost.has(node.id)) node.start()
+    })
+    this.adversary.reviveWhenStopped(node)
+  }
+
+  /** One write fails, or all do until the device is replaced. */
+  readonly failDisk = () => {
+    const node = this.adversary.anyNode()
+    const device = this.random.chance(0.7) ? node.disk.logDevice : node.disk.stateDevice
+    const isLasting = this.random.chance(0.3)
+    device.faults.failNext = isLasting ? Number.POSITIVE_INFINITY : 1
+    if (isLasting) this.adversary.later(this.adversary.lasting() * 2, () => void (device.faults.failNext = 0))
+    this.adversary.reviveWhenStopped(node)
+  }
+
+  /** The disk reserve is reached, which nodes see before it hurts. */
+  readonly fullDisk = () => {
+    const node = this.adversary.anyNode()
+    node.disk.spaceLeft = -1
+    this.adversary.note(`the disk of ${node.id} is full`)
+    this.adversary.later(this.adversary.lasting() * 2, () => void (node.disk.spaceLeft = 1_000_000))
+  }
+
+  /** There is no space at all: writes fail, and nothing of them is on the disk. */
+  readonly noSpace = () => {
+    const node = this.adversary.anyNode()
+    const devices = [node.disk.logDevice, node.disk.stateDevice]
+    for (const device of devices) device.faults.refuses = true
+    this.adversary.note(`writes of ${node.id} find no space`)
+    this.adversary.later(this.adversary.lasting(), () => {
+      for (const device of devices) device.faults.refuses = false
+    })
+    this.adversary.reviveWhenStopped(node)
+  }
+
+  /** A voter that the others can do without for good; the others must be a quorum of every configuration. */
+  private readonly spare = () => {
+    const node = this.adversary.anyNode()
+    const membership = node.disk.membership
+    if (membership === null || this.adversary.lost.size > 0) return null
+    const voters = votersOf(membership)
+    return voters.includes(node.id) && voters.length - 1 >= majority(voters) ? node : null
+  }
+
+  /** The disk is replaced by an empty one: whoever was on it is a new node, and must not be taken for the old one. */
+  readonly wipe = () => {
+    const node = this.spare()
+    // The founder would found another cluster in its empty directory, which is nothing of this one.
+    if (node === null || (this.adversary.plan.begin === "joined" && node.id === "n1")) return
+    this.adversary.lost.add(node.id)
+    this.adversary.count("wiped")
+    node.crash()
+    node.disk.isLost = true
+    node.disk.wipe()
+    this.adversary.note(`the disk of ${node.id} is wiped`)
+    this.adversary.later(this.adversary.lasting(), () => node.start())
+  }
+
+  /** A bit of the durable log flips: the record must never be taken for another. */
+  readonly rot = () => {
+    const node = this.spare()
+    if (node === null || node.disk.last === 0) return
+    this.adversary.lost.add(node.id)
+    this.adversary.count("rotten")
+    const index = this.random.int(1, node.disk.last) as LogIndex
+    node.disk.isLost = true
+    node.disk.flipBit(index, this.random.int(0, 100_000))
+    this.adversary.note(`a bit of entry ${index} flips on the disk of ${node.id}`)
+    if (this.random.chance(0.5)) {
+      node.crash()
+      this.adversary.later(this.adversary.lasting(), () => node.start())
+    }
+  }
+}
+
+export const diskFaults = <App>(adversary: Adversary<App>): Acts => {
+  const { slowDisk, hangDisk, failDisk, fullDisk, noSpace, wipe, rot } = new DiskFaults(adversary)
+  return { slowDisk, hangDisk, failDisk, fullDisk, noSpace, wipe, rot }
+}

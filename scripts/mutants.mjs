@@ -1,0 +1,206 @@
+#!/usr/bin/env node
+// Puts known bugs into copies of the program, one at a time, and sees which invariant or test notices:
+//
+//   npm run mutants -- [--only id,id] [--seeds N] [--workers N] [--write]
+//
+// The bugs, and what is expected to name each, are in scripts/mutants. A mutant that nobody notices within
+// the seeds, or whose text is no longer in the program, makes the exit status 1. `--write` puts the table into
+// docs/MUTANTS.md.
+import { execFile } from "node:child_process"
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
+import { availableParallelism, tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { performance } from "node:perf_hooks"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { parseArgs, promisify } from "node:util"
+import { Worker } from "node:worker_threads"
+import { mutants } from "./mutants/index.mjs"
+
+/** @typedef {import("./mutants/index.mjs").Mutant} Mutant */
+/**
+ * @typedef {object} Verdict
+ * @property {Mutant} mutant
+ * @property {string | null} by What noticed; null where nothing did.
+ * @property {number} seeds How many seeds it took; 0 where a test noticed.
+ * @property {string} detail
+ */
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..")
+const core = join(root, "packages/core")
+/** A seed that takes longer than this is stuck. */
+const stuckAfterMs = 120_000
+/** Each seed is a storm of so many milliseconds: where the bugs are, and nothing else. */
+const tail = ".d12000"
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seeds: { type: "string", default: "500" },
+    workers: { type: "string" },
+    write: { type: "boolean", default: false }
+  }
+})
+
+/**
+ * A copy of the core with the mutant's edits; throws where one does not apply.
+ * @param {Mutant} mutant
+ */
+const copyWith = async ({ edits, id }) => {
+  const place = await mkdtemp(join(tmpdir(), "distkv-mutant-"))
+  const copy = join(place, "packages/core")
+  await mkdir(copy, { recursive: true })
+  for (const name of ["src", "test", "package.json", "vitest.config.ts", "tsconfig.json"]) {
+    await cp(join(core, name), join(copy, name), { recursive: true })
+  }
+  for (const name of await readdir(root)) {
+    if (/^tsconfig.*\.json$/.test(name)) await cp(join(root, name), join(place, name))
+  }
+  await symlink(join(root, "node_modules"), join(place, "node_modules"))
+  await symlink(join(core, "node_modules"), join(copy, "node_modules"))
+  for (const { file, from, to } of edits) {
+    const path = join(copy, "src", file)
+    const text = await readFile(path, "utf8")
+    const parts = text.split(from)
+    if (parts.length !== 2) {
+      await rm(place, { recursive: true })
+      throw new Error(`${id}: ${parts.length - 1} places in ${file} match; the mutant has to be written anew`)
+    }
+    await writeFile(path, parts.join(to))
+  }
+  return place
+}
+
+/**
+ * @param {Mutant} mutant
+ * @param {string} place
+ * @returns {Promise<Verdict>}
+ */
+const simulate = (mutant, place) =>
+  new Promise((resolve) => {
+    const entry = pathToFileURL(join(place, "packages/core/src/testing/index.ts")).href
+    const worker = new Worker(new URL("./mutant-worker.mjs", import.meta.url), {
+      workerData: { entry, from: 1, seeds: Number(options.seeds), tail },
+      stderr: true
+    })
+    let seeds = 0
+    const end = (/** @type {string | null} */ by, /** @type {string} */ detail) => {
+      clearTimeout(timer)
+      void worker.terminate()
+      resolve({ mutant, by, seeds, detail })
+    }
+    let timer = setTimeout(() => end("stuck", "a seed never ended"), stuckAfterMs)
+    worker.on("message", ({ token, violation }) => {
+      seeds++
+      clearTimeout(timer)
+      timer = setTimeout(() => end("stuck", "a seed never ended"), stuckAfterMs)
+      if (violation !== null) end(violation.invariant, `${token}: ${violation.message.split("\n")[0]}`)
+    })
+    worker.on("error", (error) => end("defect", error.message))
+    worker.on("exit", () => end(null, ""))
+  })
+
+const run = promisify(execFile)
+
+/**
+ * @param {Mutant} mutant
+ * @param {string} place
+ * @param {string} file
+ * @returns {Promise<Verdict>}
+ */
+const test = async (mutant, place, file) => {
+  const vitest = join(root, "node_modules/vitest/vitest.mjs")
+  const output = join(place, "report.json")
+  const args = [
+    vitest,
+    "run",
+    "--root",
+    join(place, "packages/core"),
+    "--reporter=json",
+    `--outputFile=${output}`,
+    file
+  ]
+  // A failing test is what is hoped for here; what else went wrong shows in the report, or in its absence.
+  await run(process.execPath, args, { cwd: root, maxBuffer: 1 << 28, timeout: 300_000 }).catch(() => {})
+  const report = JSON.parse(await readFile(output, "utf8"))
+  /** @type {ReadonlyArray<{ status: string, fullName: string }>} */
+  const tests = report.testResults.flatMap((/** @type {{ assertionResults: object }} */ each) => each.assertionResults)
+  if (tests.length === 0) throw new Error(`${mutant.id}: ${file} has no tests`)
+  const failed = tests.find(({ status }) => status === "failed")
+  return { mutant, by: failed === undefined ? null : file, seeds: 0, detail: failed?.fullName ?? "" }
+}
+
+/** @param {Mutant} mutant */
+const judge = async (mutant) => {
+  const place = await copyWith(mutant)
+  try {
+    return await ("test" in mutant.expect ? test(mutant, place, mutant.expect.test) : simulate(mutant, place))
+  } finally {
+    await rm(place, { recursive: true, force: true })
+  }
+}
+
+/** @param {Mutant} mutant */
+const expected = ({ expect }) => "test" in expect ? [expect.test] : expect
+
+/** @param {Verdict} verdict */
+const isNamed = ({ by, mutant }) => by !== null && expected(mutant).includes(by)
+
+/** @param {ReadonlyArray<Verdict>} verdicts */
+const summary = (verdicts) => {
+  const caught = verdicts.filter(({ by }) => by !== null)
+  const counts = caught.filter(({ seeds }) => seeds > 0).map(({ seeds }) => seeds).sort((a, b) => a - b)
+  const median = counts[Math.floor(counts.length / 2)] ?? 0
+  return `${caught.length} of ${verdicts.length} mutants noticed, ${caught.filter(isNamed).length} by what was ` +
+    `expected; by simulation after ${median} seeds at the median, ${counts.at(-1) ?? 0} at most`
+}
+
+/** @param {ReadonlyArray<Verdict>} verdicts */
+const table = (verdicts) =>
+  [
+    "# Mutants",
+    "",
+    "Known bugs, put back into a copy of the program one at a time, and what noticed them. `npm run mutants -- --write`",
+    "makes this file. The bugs, and what was expected to notice before anything was run, are in",
+    "`scripts/mutants`. Each seed is a storm of twelve",
+    "simulated seconds.",
+    "",
+    `${summary(verdicts)}.`,
+    "",
+    "| mutant | bug | what it does wrong | expected | noticed by | seeds |",
+    "|---|---|---|---|---|---|",
+    ...verdicts.map(({ by, mutant, seeds }) =>
+      `| ${mutant.id} | ${mutant.bug} | ${mutant.what} | ${expected(mutant).join(", ")} | ` +
+      `${by ?? "**nobody**"} | ${seeds === 0 ? "–" : seeds} |`
+    ),
+    ""
+  ].join("\n")
+
+const chosen = options.only === undefined
+  ? mutants
+  : mutants.filter(({ id }) => options.only?.split(",").includes(id))
+const began = performance.now()
+/** @type {Array<Verdict>} */
+const verdicts = []
+/** @type {Array<string>} */
+const broken = []
+const queue = chosen.values()
+await Promise.all(Array.from({ length: Number(options.workers ?? availableParallelism()) }, async () => {
+  for (const mutant of queue) {
+    try {
+      const verdict = await judge(mutant)
+      verdicts.push(verdict)
+      const mark = verdict.by === null ? "✗" : isNamed(verdict) ? "✓" : "~"
+      console.log(
+        `${mark} ${mutant.id}: ${verdict.by ?? "nobody notices"} (expected ${expected(mutant).join(", ")})` +
+          `${verdict.seeds > 0 ? ` after ${verdict.seeds} seeds` : ""} ${verdict.detail.slice(0, 160)}`
+      )
+    } catch (error) {
+      broken.push(mutant.id)
+      console.error(`✗ ${/** @type {Error} */ (error).message}`)
+    }
+  }
+}))
+verdicts.sort((a, b) => chosen.indexOf(a.mutant) - chosen.indexOf(b.mutant))
+console.log(`${summary(verdicts)} (${((performance.now() - began) / 1000).toFixed(0)} s)`)
+if (options.write) await writeFile(join(root, "docs/MUTANTS.md"), table(verdicts))
+process.exitCode = broken.length === 0 && verdicts.every(({ by }) => by !== null) ? 0 : 1

@@ -1,0 +1,295 @@
+// Mutants of membership, recovery, reads, and what callers are told.
+
+/** @type {ReadonlyArray<import("./index.mjs").Mutant>} */
+export const service = [
+  {
+    id: "changes-unsettled",
+    bug: "B36",
+    what: "a leader changes the membership before it has committed an entry of its own term",
+    expect: ["I14"],
+    edits: [{
+      file: "roles/Changes.ts",
+      from: "    if (!settled || this.node.memberships.isChanging) return\n",
+      to: "    if (this.node.memberships.isChanging) return\n"
+    }, {
+      file: "roles/Changes.ts",
+      from: "    if (settled && this.underWay === null && !this.node.memberships.isChanging) this.raiseFeatures()",
+      to: "    if (this.underWay === null && !this.node.memberships.isChanging) this.raiseFeatures()"
+    }]
+  },
+  {
+    id: "configuration-not-rolled-back",
+    bug: "B37",
+    what: "a membership stays in force although its entry was truncated",
+    expect: ["I14"],
+    edits: [{
+      file: "state/MembershipLog.ts",
+      from: "    while (this.appended.length > 0 && this.appended.at(-1)!.index >= index) this.appended.pop()\n",
+      to: ""
+    }]
+  },
+  {
+    id: "configuration-lost-in-restart",
+    bug: "B38, B40",
+    what: "a restarted node knows the membership of its checkpoint only",
+    expect: ["I14"],
+    edits: [{
+      file: "node/Recovery.ts",
+      from: '        if (command._tag === "Configure") memberships.append(entry.index, command.membership)\n',
+      to: ""
+    }]
+  },
+  {
+    id: "changes-overlap",
+    bug: "B39, B42",
+    what: "a change of the membership begins while another is not committed",
+    expect: ["I14"],
+    edits: [{
+      file: "state/MembershipLog.ts",
+      from: "    return this.appended.length > 0\n",
+      to: "    return this.appended.length > 8\n"
+    }, {
+      file: "roles/Changes.ts",
+      from: "    if (this.underWay === null) this.bindNext()",
+      to: "    this.underWay = null\n    this.bindNext()"
+    }]
+  },
+  {
+    id: "old-incarnation-heard",
+    bug: "B41",
+    what: "who speaks with a member's name from another directory is heard",
+    expect: ["I33"],
+    edits: [{
+      file: "roles/Conversation.ts",
+      from:
+        "    return member.publicKey === publicKey && (member.incarnation === null || member.incarnation === incarnation)",
+      to: '    return member.publicKey === publicKey && (member.incarnation === null || incarnation !== "")'
+    }, {
+      file: "domain/PeerDirectory.ts",
+      from: "  return known.incarnation === null || known.incarnation === peer.incarnation ? member : guest",
+      to: "  return member"
+    }]
+  },
+  {
+    id: "joining-counts",
+    bug: "B18",
+    what: "a member that has not caught up counts in quorums",
+    expect: ["I13", "I7", "I14"],
+    edits: [{
+      file: "domain/Membership.ts",
+      from: 'member.standing === "voter"',
+      to: 'member.standing !== "learner"'
+    }]
+  },
+  {
+    id: "checkpoint-position-apart",
+    bug: "B57",
+    what: "a checkpoint's position is one entry behind its rows, so a restart applies one twice",
+    expect: ["I5", "I25"],
+    edits: [{
+      file: "state/StateMachine.ts",
+      from: "      meta: { ...this.counters, applied: this.position, membership",
+      to:
+        "      meta: { ...this.counters, applied: { ...this.position, index: (this.position.index - 1) as LogIndex }, membership"
+    }]
+  },
+  {
+    id: "checkpoint-before-log",
+    bug: "B57, B32",
+    what: "a checkpoint is written before the node's own log holds what is in it",
+    expect: ["I8"],
+    edits: [{
+      file: "node/Checkpointer.ts",
+      from: "    while (!follows(index)) yield* pause\n",
+      to: ""
+    }]
+  },
+  {
+    id: "forgets-applied",
+    bug: "B58",
+    what: "a restarted node takes nothing for committed, although its state holds applied entries",
+    expect: ["I9", "I8"],
+    edits: [{
+      file: "roles/NodeState.ts",
+      from: "    this.commit = parts.machine.applied\n",
+      to: "    this.commit = 0 as LogIndex\n"
+    }]
+  },
+  {
+    id: "applies-replaced-entry",
+    bug: "own",
+    what: "an entry read back from the disk is applied although the log has replaced it",
+    expect: ["I5"],
+    edits: [{
+      file: "roles/NodeState.ts",
+      from: "      if (entry.index > this.commit || entry.term !== this.log.termAt(entry.index)) return\n",
+      to: "      if (entry.index > this.commit) return\n"
+    }]
+  },
+  {
+    id: "frozen-overlay-ignored",
+    bug: "B57",
+    what: "commands do not see what the checkpoint under way is about to write",
+    expect: ["I5", "I18", "I25"],
+    edits: [{
+      file: "state/StateMachine.ts",
+      from: "    if (changed === undefined) changed = this.frozen?.rows.get(key)\n",
+      to: ""
+    }]
+  },
+  {
+    id: "range-ignores-frozen",
+    bug: "B57",
+    what: "ranges do not see what the checkpoint under way is about to write",
+    expect: ["I5", "I18", "I25"],
+    edits: [{
+      file: "state/StateMachine.ts",
+      from: "    return overlaid(this.active, scan, this.frozen === null ? below : overlaid(this.frozen, scan, below))",
+      to: "    return overlaid(this.active, scan, below)"
+    }]
+  },
+  {
+    id: "leader-reads-at-once",
+    bug: "B59",
+    what: "a leader answers reads without asking whether it still leads",
+    expect: ["I18"],
+    edits: [{
+      file: "roles/Leader.ts",
+      from: "        return message.read.local ? node.reads.wait(message.read) : this.reads.add(message.read)",
+      to:
+        "        return message.read.local ? node.reads.wait(message.read) : node.reads.confirm(message.read, node.commit)"
+    }]
+  },
+  {
+    id: "reads-before-own-commit",
+    bug: "B60",
+    what: "a new leader serves reads before it has committed an entry of its own term",
+    expect: ["I18"],
+    edits: [{
+      file: "roles/Leader.ts",
+      from: "    if (this.reads.wantsRound && this.isSettled) this.reads.begin",
+      to: "    if (this.reads.wantsRound) this.reads.begin"
+    }]
+  },
+  {
+    id: "earlier-round-confirms",
+    bug: "B61",
+    what: "an answer to a round that was begun before the read confirms it",
+    expect: ["I18"],
+    edits: [{
+      file: "roles/Replication.ts",
+      from: "(this.progress.get(id)?.round ?? -1) >= round",
+      to: "(this.progress.get(id)?.round ?? -1) >= round - 2"
+    }]
+  },
+  {
+    id: "minority-confirms-reads",
+    bug: "B19",
+    what: "a read needs no answer of anybody who was in contact lately",
+    expect: ["I18"],
+    edits: [{
+      file: "roles/Leader.ts",
+      from: "(id) => this.replication.answered(id, round))) return",
+      to: "(id) => this.replication.answered(id, round) || this.replication.isLive(id, 20_000))) return"
+    }]
+  },
+  {
+    id: "late-answer-confirms",
+    bug: "B61",
+    what: "a late answer to an abandoned question confirms the reads of the next one",
+    expect: ["I18"],
+    edits: [{
+      file: "state/PendingReads.ts",
+      from: "    if (this.asked === null || this.asked.id !== id) return",
+      to: "    if (this.asked === null) return"
+    }]
+  },
+  {
+    id: "reads-before-applied",
+    bug: "B62",
+    what: "a confirmed read is answered before the state has reached its index",
+    expect: ["I18"],
+    edits: [{
+      file: "state/PendingReads.ts",
+      from: "      if (read.readIndex! <= applied && read.minRevision <= revision) this.settle(read, null)",
+      to: "      if (read.readIndex! <= applied + 1_000 && read.minRevision <= revision) this.settle(read, null)"
+    }]
+  },
+  {
+    id: "forwarded-twice",
+    bug: "B67",
+    what: "a repeated copy of a forwarded write is logged again",
+    expect: ["I16"],
+    edits: [{
+      file: "roles/ForwardFilter.ts",
+      from: "    if (seen[place]! >= id + 1) return false\n",
+      to: ""
+    }]
+  },
+  {
+    id: "forgets-leadership",
+    bug: "B67, B35",
+    what: "a restarted node calls a forwarded write refused, although it may have logged it before",
+    expect: ["I16", "I27"],
+    edits: [{
+      file: "roles/ClientDesk.ts",
+      from: "request.leaderTerm <= node.bootTerm ?",
+      to: "request.leaderTerm < 0 ?"
+    }]
+  },
+  {
+    id: "other-term-answers",
+    bug: "B68, B35",
+    what: "a deposed leader answers a write with what its successor put in the same place",
+    expect: ["I15", "I18", "I16"],
+    edits: [{
+      file: "state/PendingWrites.ts",
+      from: "        write.term === term\n",
+      to: "        write.term <= term\n"
+    }]
+  },
+  {
+    id: "time-out-means-no",
+    bug: "B68",
+    what: "a write whose time ran out while it was under way is called not done",
+    expect: ["I27"],
+    edits: [{
+      file: "state/PendingWrites.ts",
+      from: '        return unknown("the deadline passed while the write was under way")',
+      to: '        return failed(new DeadlineExceeded({ message: "the deadline passed" }))'
+    }]
+  },
+  {
+    id: "answers-before-own-apply",
+    bug: "CS01",
+    what: "the caller of a forwarded write is answered before its own node has applied it",
+    expect: ["I20"],
+    edits: [{
+      file: "state/PendingWrites.ts",
+      from: "    if (index <= applied) return this.settle",
+      to: "    if (index <= applied + 1_000) return this.settle"
+    }]
+  },
+  {
+    id: "hung-disk-leads-on",
+    bug: "B69",
+    what: "a leader whose disk hangs keeps its followers from electing another",
+    expect: { test: "test/simulation/Storage.test.ts" },
+    edits: [{
+      file: "roles/Leader.ts",
+      from: "    return replication.progress.size > 0 && node.diskIsStuckFor(1.5 * node.parts.electionTimeout)",
+      to: "    return replication.progress.size < 0 && node.diskIsStuckFor(1.5 * node.parts.electionTimeout)"
+    }]
+  },
+  {
+    id: "retries-failed-write",
+    bug: "B71",
+    what: "a failed log write is tried again",
+    expect: ["D01"],
+    edits: [{
+      file: "node/Committer.ts",
+      from: "      yield* Effect.uninterruptible(store.write(write))",
+      to: "      yield* Effect.uninterruptible(Effect.catch(store.write(write), () => store.write(write)))"
+    }]
+  }
+]

@@ -1,7 +1,7 @@
 /** More than a cluster can do: what is refused is refused at once, what is taken is done in time, and it recovers. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit } from "effect"
-import { DistKv } from "../../src/DistKv.ts"
+import type { DistKv } from "../../src/DistKv.ts"
 import { leftovers } from "../../src/testing/invariants/Quiescence.ts"
 import { SimCluster } from "../../src/testing/SimCluster.ts"
 import { followersOf, get, leaderOf, set, tagOf } from "./calls.ts"

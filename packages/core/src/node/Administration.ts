@@ -11,7 +11,7 @@ import {
   OutcomeUnknown
 } from "../DistKvError.ts"
 import { Address, NodeId, refusalText } from "../domain/Identity.ts"
-import { emptyMembership, findMember, type Member } from "../domain/Membership.ts"
+import { findMember, type Member } from "../domain/Membership.ts"
 import type { AdminCommand, AdminResult } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
 import { parsePublicKey } from "../domain/PublicKeyText.ts"
@@ -211,9 +211,7 @@ export const join = Effect.fnUntraced(function*(
     learner
   }, timeout)
   if (result._tag !== "Admitted") return yield* unexpected(result)
-  // Where members' keys are trusted, the leader's is known from here on, although the log has not said so yet.
-  const told = { ...emptyMembership, members: result.members ?? [] }
-  if (state.membership.members.length === 0 && told.members.length > 0) node.transport.setMembership(told)
+  node.offer({ _tag: "Welcomed", members: result.members ?? [] })
   // Admitted as a learner; the leader promotes it by itself when it has caught up and everybody reaches it.
   while (state.parts.clock() < deadline) {
     const own = findMember(state.membership, state.id)

@@ -5,7 +5,7 @@
  * removal is committed.
  */
 import type { NodeId, Refusal } from "../domain/Identity.ts"
-import { findMember, type Membership, voterIds } from "../domain/Membership.ts"
+import { findMember, type Member, type Membership, voterIds } from "../domain/Membership.ts"
 import { directoryOf } from "../domain/PeerDirectory.ts"
 import type { LogIndex } from "../domain/Position.ts"
 import type { MembershipLog } from "../state/MembershipLog.ts"
@@ -26,6 +26,8 @@ export class Belonging {
   /** Why the cluster wants no more of this node, for good: it campaigns, votes and acknowledges no more. */
   refused: Refusal | null
   private readonly parts: BelongingParts
+  /** Who was said to be a member when this node was admitted. */
+  private welcomedBy: ReadonlyArray<Member> = []
   /** A membership was committed in this turn, of which the transport has not been told yet. */
   private owesDirectory = false
 
@@ -57,6 +59,15 @@ export class Belonging {
     if (this.refused !== null) return false
     return this.isVoter ||
       this.memberships.possible.some((one) => findMember(one, this.parts.id)?.standing === "voter")
+  }
+
+  /**
+   * This node was admitted to a cluster of these members. Until its own log says so too, their keys are as good as
+   * those of members: else it could not be sent the log by a leader whose key it has in no file.
+   */
+  welcome(members: ReadonlyArray<Member>): void {
+    this.welcomedBy = members
+    this.tellTransport()
   }
 
   /** A config entry joined the log: it is in force from here on (thesis §4.1). */
@@ -102,10 +113,20 @@ export class Belonging {
 
   private tellTransport(): void {
     this.owesDirectory = false
-    const committed = this.memberships.lastCommitted
-    const directory = directoryOf(this.inForce, committed)
+    const directory = directoryOf(this.inForce, this.memberships.lastCommitted)
+    const members = directory.members.length > 0 ? directory.members : this.welcomedBy
     // Nobody talks to a removed node, so it calls nobody.
     const isRemoved = this.refused === "removed"
-    this.parts.transport.setMembership(isRemoved ? { ...directory, members: [] } : directory, committed)
+    this.parts.transport.setMembership({ ...directory, members: isRemoved ? [] : members }, this.trusted())
+  }
+
+  /** Whose keys may be trusted: the committed members', as far as this node knows or was told who they are. */
+  private trusted(): Membership {
+    const committed = this.memberships.lastCommitted
+    if (findMember(committed, this.parts.id) !== undefined) return committed
+    // It was admitted by an entry that it does not know to be committed yet, or was just started.
+    const told = this.welcomedBy.length > 0 ? this.welcomedBy : this.inForce.members
+    const others = told.filter((member) => findMember(committed, member.id) === undefined)
+    return { ...committed, members: [...committed.members, ...others] }
   }
 }

@@ -68,6 +68,7 @@ export class Candidate {
         node.closing = true
         message.done()
         return node.become("Follower")
+      case "Welcomed":
       case "Adopted":
       case "HeartbeatDue":
         return

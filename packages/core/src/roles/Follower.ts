@@ -66,6 +66,8 @@ export class Follower {
         return sweep(node)
       case "ApplyMore":
         return node.applyMore()
+      case "Welcomed":
+        return node.belonging.welcome(message.members)
       case "Adopted":
         node.clusterId = message.clusterId
         node.adopting = false

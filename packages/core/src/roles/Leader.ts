@@ -108,6 +108,7 @@ export class Leader {
         node.closing = true
         return this.handover.close(message.done)
       case "ElectionDue":
+      case "Welcomed":
       case "Adopted":
         return
     }

@@ -1,6 +1,7 @@
 /** Everything that may be said to the fiber that plays a node's roles: the closed union of its inbox. */
 import type { ClusterId, NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
+import type { Member } from "../domain/Membership.ts"
 import type { AdminCommand, AdminResult, Envelope } from "../domain/PeerMessage.ts"
 import type { LogId } from "../domain/Position.ts"
 import type { HardState } from "../LogStore.ts"
@@ -51,6 +52,8 @@ export type NodeMessage =
   | { readonly _tag: "SweepDue" }
   /** More committed entries wait to be applied than one turn may take. */
   | { readonly _tag: "ApplyMore" }
+  /** A member that this node asked to be admitted says who the members are. */
+  | { readonly _tag: "Welcomed"; readonly members: ReadonlyArray<Member> }
   /** The cluster id that a leader told is durable now. */
   | { readonly _tag: "Adopted"; readonly clusterId: ClusterId }
   /** The disk reserve was reached, or is free again. */

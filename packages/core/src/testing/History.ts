@@ -106,6 +106,8 @@ export const resultText = ({ result }: Call): string => {
 
 export class History {
   readonly calls: Array<Call> = []
+  /** What clients were told for good of writes whose answer was lost. */
+  readonly outcomes: Array<{ readonly call: Call; readonly outcome: "Applied" | "Refused" | "NotApplied" }> = []
   /** How many calls nobody has answered yet. */
   get pendingCount(): number {
     return this.open.size

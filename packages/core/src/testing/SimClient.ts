@@ -5,17 +5,18 @@
  * those of calls on several keys; the others belong to calls on one.
  */
 import { Effect, Result } from "effect"
-import type { DistKv } from "../DistKv.ts"
+import type { DistKv, IdempotencyKey } from "../DistKv.ts"
 import type { DistKvError } from "../DistKvError.ts"
 import type { Entry } from "../domain/Entry.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import { textOf } from "./AppliedHistory.ts"
 import type { ShownEntry } from "./EntryModel.ts"
 import type { CallInput, CallOutput, History } from "./History.ts"
-import { callText, resultText } from "./History.ts"
+import { callText, isWrite, resultText } from "./History.ts"
 import { deadlineGraceMs } from "./invariants/HistoryChecks.ts"
 import type { Prng } from "./Prng.ts"
 import type { SimHost } from "./SimHost.ts"
+import { askOutcome, insistently, mostAttempts, SimSession } from "./SimSession.ts"
 
 /** What clients do; drawn for each run. */
 export interface Workload {
@@ -30,6 +31,8 @@ export interface Workload {
   readonly leaseReads: number
   /** A call's time-out is drawn between these, in milliseconds. */
   readonly timeoutMs: readonly [number, number]
+  /** How often a write carries the key of its client's session, and is sent again where its outcome is unknown. */
+  readonly keyed: number
   /** Values are padded to up to so many characters. */
   readonly valueLength: number
 }
@@ -83,12 +86,13 @@ const maxUnderWay = 8
 export const runClient = (parts: ClientParts): Effect.Effect<never> => {
   const { pace, random, workload } = parts
   const known = new Map<string, number>()
+  const session = new SimSession(parts.kv)
   let underWay = 0
   const once = Effect.suspend(() => {
     const now = pace()
     if (now === null) return Effect.sleep(200)
     underWay++
-    const call = Effect.ensuring(perform(parts, drawInput(parts, known), known), Effect.sync(() => underWay--))
+    const call = Effect.ensuring(perform(parts, drawInput(parts, known), known, session), Effect.sync(() => underWay--))
     const goesOn = !now.isPatient && underWay < maxUnderWay && random.chance(workload.impatience)
     const called = goesOn ? Effect.forkChild(call, { startImmediately: true }) : call
     return Effect.andThen(called, Effect.sleep(random.exponential(now.thinkMs)))
@@ -97,10 +101,11 @@ export const runClient = (parts: ClientParts): Effect.Effect<never> => {
 }
 
 /** Makes one call, and notes it. */
-export const perform = (
+const perform = (
   parts: ClientParts,
   input: CallInput,
-  known: Map<string, number> = new Map()
+  known: Map<string, number>,
+  session: SimSession
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { history, host, kv, node, random, run, workload } = parts
@@ -117,7 +122,9 @@ export const perform = (
       timeoutMs
     })
     world.timeline.record(world.now, node, () => `#${call.id} ${callText(call)}`)
-    return Effect.map(Effect.result(request(kv, input, timeoutMs)), (result) => {
+    const isKeyed = isWrite(input) && random.chance(workload.keyed)
+    const sent = isKeyed ? keyedRequest(kv, session, input, timeoutMs) : request(kv, input, timeoutMs)
+    const ended = Effect.map(Effect.result(sent), (result) => {
       const output = Result.isSuccess(result) ? result.success : failedOutput(result.failure)
       if (output !== null) remember(known, input, output)
       history.end(
@@ -129,10 +136,31 @@ export const perform = (
       )
       world.timeline.mixText(resultText(call))
       world.timeline.record(world.now, node, () => `#${call.id} -> ${resultText(call)}`)
-      const late = host.runningMs - call.calledAtLocal - timeoutMs - deadlineGraceMs
+      const late = host.runningMs - call.calledAtLocal - timeoutMs - deadlineGraceMs * (isKeyed ? mostAttempts + 1 : 1)
       if (late > 0) world.violate("I27", `#${call.id} on ${node} is settled ${late.toFixed(0)} ms after its deadline`)
+      return result
     })
+    return Effect.flatMap(ended, (result) =>
+      Result.isSuccess(result)
+        ? Effect.void
+        : Effect.map(askOutcome(kv, result.failure, random), (outcome) => {
+          if (outcome === null) return
+          history.outcomes.push({ call, outcome })
+          world.timeline.record(world.now, node, () => `#${call.id} was ${outcome}`)
+        }))
   })
+
+/** Opening the session and the attempts share the time. */
+const keyedRequest = (
+  kv: DistKv["Service"],
+  session: SimSession,
+  input: CallInput,
+  timeoutMs: number
+): Effect.Effect<CallOutput, DistKvError> =>
+  Effect.flatMap(session.key(timeoutMs / 4), (key) =>
+    key === null
+      ? request(kv, input, timeoutMs / 2)
+      : insistently((left) => request(kv, input, left, key), timeoutMs / 2))
 
 /** Answers that the service gives as errors. */
 const failedOutput = (error: DistKvError): CallOutput | null => {
@@ -154,7 +182,12 @@ const remember = (known: Map<string, number>, input: CallInput, output: CallOutp
   if (output._tag === "CompareFailed") known.set(input.key, output.current?.modRevision ?? 0)
 }
 
-const request = (kv: DistKv["Service"], input: CallInput, timeout: number): Effect.Effect<CallOutput, DistKvError> => {
+const request = (
+  kv: DistKv["Service"],
+  input: CallInput,
+  timeout: number,
+  idempotencyKey?: IdempotencyKey
+): Effect.Effect<CallOutput, DistKvError> => {
   switch (input.op) {
     case "get":
       return Effect.map(
@@ -169,7 +202,8 @@ const request = (kv: DistKv["Service"], input: CallInput, timeout: number): Effe
         kv.set(input.key, input.value, {
           timeout,
           previous: input.previous,
-          ifRevision: input.ifRevision ?? undefined
+          ifRevision: input.ifRevision ?? undefined,
+          idempotencyKey
         }),
         ({ created, previous, revision }): CallOutput => ({
           _tag: "Set",
@@ -180,7 +214,7 @@ const request = (kv: DistKv["Service"], input: CallInput, timeout: number): Effe
       )
     case "delete":
       return Effect.map(
-        kv.delete(input.key, { timeout, ifRevision: input.ifRevision ?? undefined }),
+        kv.delete(input.key, { timeout, ifRevision: input.ifRevision ?? undefined, idempotencyKey }),
         ({ deleted, revision }): CallOutput => ({ _tag: "Deleted", revision, deleted: deleted ? 1 : 0 })
       )
     case "list":
@@ -191,12 +225,12 @@ const request = (kv: DistKv["Service"], input: CallInput, timeout: number): Effe
       }))
     case "deleteRange":
       return Effect.map(
-        kv.deleteRange({ prefix: input.prefix, timeout }),
+        kv.deleteRange({ prefix: input.prefix, timeout, idempotencyKey }),
         ({ deleted, revision }): CallOutput => ({ _tag: "Deleted", revision, deleted })
       )
     case "setMany":
       return Effect.map(
-        kv.setMany(input.entries, { timeout }),
+        kv.setMany(input.entries, { timeout, idempotencyKey }),
         ({ revision }): CallOutput => ({ _tag: "SetMany", revision })
       )
   }

@@ -215,6 +215,7 @@ const drawWorkload = (random: Prng): Workload => ({
     setMany: random.between(0, 0.5)
   },
   leaseReads: random.fork("lease").pick([0, 0.5, 1]),
+  keyed: random.fork("keyed").pick([0, 0.3, 1]),
   timeoutMs: random.pick([[300, 2000], [1000, 5000], [50, 5000]] as const),
   valueLength: random.pick([1, 20, 300])
 })

@@ -13,6 +13,7 @@ import {
   isLinearizable,
   nobodyIsStranded,
   nothingIsInvented,
+  outcomesAreTrue,
   staleReadsKeepOrder
 } from "./invariants/HistoryChecks.ts"
 import { leftovers } from "./invariants/Quiescence.ts"
@@ -304,6 +305,7 @@ class Simulation {
       ["I15", acknowledgedWritesAreKept(history, applied)],
       ["I16", nothingIsInvented(history, applied)],
       ["I27", failuresAreFinal(history, applied)],
+      ["I17", outcomesAreTrue(history, applied)],
       ["I29", nobodyIsStranded(history)],
       ["I18", isLinearizable(history, applied)],
       ["I20", staleReadsKeepOrder(history)]

@@ -179,6 +179,14 @@ export const failuresAreFinal = (history: History, applied: AppliedHistory): Rea
 const hasEffect = (applied: AppliedHistory, value: string): boolean =>
   (applied.writesOf.get(value) ?? []).some((index) => applied.commands[index - 1]?.outcome._tag !== "CompareFailed")
 
+/** I17: what is told of a lost write for good is the truth: it was applied, or it never is. */
+export const outcomesAreTrue = (history: History, applied: AppliedHistory): ReadonlyArray<string> =>
+  history.outcomes.flatMap(({ call, outcome }) =>
+    valuesOf(call.input)
+      .filter((value) => hasEffect(applied, value) !== (outcome === "Applied"))
+      .map((value) => `${value} is said to be ${outcome}: ${show(call)}`)
+  )
+
 /** I29: nobody waits for ever. */
 export const nobodyIsStranded = (history: History): ReadonlyArray<string> =>
   history.pending().map((call) => `still waits: ${show(call)}`)

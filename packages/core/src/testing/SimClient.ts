@@ -101,11 +101,11 @@ export const runClient = (parts: ClientParts): Effect.Effect<never> => {
 }
 
 /** Makes one call, and notes it. */
-const perform = (
+export const perform = (
   parts: ClientParts,
   input: CallInput,
-  known: Map<string, number>,
-  session: SimSession
+  known: Map<string, number> = new Map(),
+  session: SimSession | null = null
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { history, host, kv, node, random, run, workload } = parts
@@ -122,8 +122,8 @@ const perform = (
       timeoutMs
     })
     world.timeline.record(world.now, node, () => `#${call.id} ${callText(call)}`)
-    const isKeyed = isWrite(input) && random.chance(workload.keyed)
-    const sent = isKeyed ? keyedRequest(kv, session, input, timeoutMs) : request(kv, input, timeoutMs)
+    const keyed = session !== null && isWrite(input) && random.chance(workload.keyed) ? session : null
+    const sent = keyed === null ? request(kv, input, timeoutMs) : keyedRequest(kv, keyed, input, timeoutMs)
     const ended = Effect.map(Effect.result(sent), (result) => {
       const output = Result.isSuccess(result) ? result.success : failedOutput(result.failure)
       if (output !== null) remember(known, input, output)
@@ -136,7 +136,8 @@ const perform = (
       )
       world.timeline.mixText(resultText(call))
       world.timeline.record(world.now, node, () => `#${call.id} -> ${resultText(call)}`)
-      const late = host.runningMs - call.calledAtLocal - timeoutMs - deadlineGraceMs * (isKeyed ? mostAttempts + 1 : 1)
+      const late = host.runningMs - call.calledAtLocal - timeoutMs -
+        deadlineGraceMs * (keyed === null ? 1 : mostAttempts + 1)
       if (late > 0) world.violate("I27", `#${call.id} on ${node} is settled ${late.toFixed(0)} ms after its deadline`)
       return result
     })

@@ -54,15 +54,15 @@ const slow = (limits: object, seed = 1): SimCluster => {
 
 const write = (n: number) => set(`k${n % 100}`, String(n), { timeout: 5000 })
 
-describe("an overloaded cluster", () => {
+describe("an overloaded cluster", { timeout: 60_000 }, () => {
   it("refuses at once what is ten times too much, does the rest in time, and is as before when it is over", () => {
     // At most 32 writes at once on each node, of which each takes two syncs of 3 ms: a few in a millisecond.
-    for (let seed = 1; seed <= 2; seed++) {
+    for (const seed of [1]) {
       const cluster = slow({ pendingWrites: 32 }, seed)
-      const normal = offer(cluster, cluster.ids, 1, 300, write)
+      const normal = offer(cluster, cluster.ids, 1, 100, write)
       assert.deepStrictEqual([...tags(normal)], ["success"])
       const { term } = cluster.view.node(cluster.node(cluster.leader()!).id).last!
-      const over = offer(cluster, cluster.ids, 60, 300, write)
+      const over = offer(cluster, cluster.ids, 60, 100, write)
       assert.sameMembers([...tags(over)], ["success", "Overloaded"])
       const refused = over.filter((one) => one.tag === "Overloaded")
       const done = over.filter((one) => one.tag === "success")
@@ -71,7 +71,7 @@ describe("an overloaded cluster", () => {
       assert.isAtMost(percentile(refused, 1), 30, "a refusal comes at once, from another node after a round trip")
       assert.isAtMost(percentile(done, 0.99), 5 * percentile(normal, 0.99))
       cluster.until("nothing held", () => leftovers(cluster.view).length === 0, 1000)
-      const after = offer(cluster, cluster.ids, 1, 300, write)
+      const after = offer(cluster, cluster.ids, 1, 100, write)
       assert.deepStrictEqual([...tags(after)], ["success"])
       assert.isAtMost(percentile(after, 0.99), 2 * percentile(normal, 0.99))
       assert.strictEqual(cluster.view.node(cluster.node(cluster.leader()!).id).last!.term, term, "no election")
@@ -82,7 +82,7 @@ describe("an overloaded cluster", () => {
     const cluster = slow({ pendingReads: 50 })
     const leader = cluster.leader()!
     cluster.call(leader, set("x", "1"))
-    const outcomes = offer(cluster, cluster.ids, 1000, 5, () => get("x"))
+    const outcomes = offer(cluster, cluster.ids, 500, 3, () => get("x"))
     assert.sameMembers([...tags(outcomes)], ["success", "Overloaded"])
     cluster.until("nothing held", () => leftovers(cluster.view).length === 0, 1000)
   })
@@ -91,7 +91,7 @@ describe("an overloaded cluster", () => {
     const cluster = slow({ uncommittedBytes: 2000 })
     const [a, b] = followersOf(cluster)
     const { term } = cluster.view.node(cluster.node(a).id).last!
-    const outcomes = offer(cluster, [a, b], 20, 300, write)
+    const outcomes = offer(cluster, [a, b], 20, 100, write)
     assert.sameMembers([...tags(outcomes)], ["success", "Overloaded"])
     assert.strictEqual(cluster.view.node(cluster.node(a).id).last!.term, term, "no election")
     cluster.until("nothing held", () => leftovers(cluster.view).length === 0, 1000)

@@ -128,7 +128,7 @@ describe("a promotion by order", () => {
 })
 
 describe("where a member is", () => {
-  it("it says itself, and the leader takes note; what an operator says of one that is connected is refused", () => {
+  it("is what it says itself, of which the leader takes note; an operator is not believed about one that is connected", () => {
     const bench = leading()
     bench.introduced.set(id(2), { address: "there:9" as Address, http: "http://there" })
     bench.elapse(100).deliver(beat)

@@ -1,6 +1,7 @@
 /** Calls of the store and of its administration, as a script writes them. Each answers with a text. */
 import { Effect } from "effect"
-import { type Consistency, DistKv } from "../../src/DistKv.ts"
+import { type ChangeOptions, type Consistency, DistKv } from "../../src/DistKv.ts"
+import type { Member } from "../../src/domain/Membership.ts"
 import { addressOf } from "../../src/testing/Founding.ts"
 import { publicKeyOf } from "../../src/testing/SimEndpoint.ts"
 import { get, set } from "../simulation/calls.ts"
@@ -28,6 +29,16 @@ const withKv = <A, E>(use: (kv: DistKv["Service"]) => Effect.Effect<A, E>) => Ef
 const consistencies: ReadonlyArray<string> = ["linearizable", "lease", "stale"]
 
 type Maker = (node: string, words: ReadonlyArray<string>) => ClientCall
+
+/** A change of a member's standing; answers with the new one. */
+const standing = (
+  node: string,
+  rest: ReadonlyArray<string>,
+  change: (kv: DistKv["Service"], options: ChangeOptions) => Effect.Effect<Member, unknown>
+): ClientCall => {
+  const options = { force: rest.includes("force"), timeout: optionsOf(rest).timeout }
+  return { node, effect: Effect.map(withKv((kv) => change(kv, options)), (member) => member.standing), write: null }
+}
 
 const makers: Record<string, Maker> = {
   put: (node, [key = "", value = "", ...rest]) => {
@@ -62,6 +73,13 @@ const makers: Record<string, Maker> = {
     const effect = Effect.map(withKv((kv) => kv.join(seed, { learner, timeout })), ({ standing }) => standing)
     return { node, effect, write: null }
   },
+  remove: (node, [id = "", ...rest]) => {
+    const { timeout } = optionsOf(rest)
+    const force = rest.includes("force")
+    return { node, effect: Effect.as(withKv((kv) => kv.members.remove(id, { force, timeout })), "removed"), write: null }
+  },
+  promote: (node, [id = "", ...rest]) => standing(node, rest, (kv, options) => kv.members.promote(id, options)),
+  demote: (node, [id = "", ...rest]) => standing(node, rest, (kv, options) => kv.members.demote(id, options)),
   add: (node, [id = "", ...rest]) => {
     const { timeout } = optionsOf(rest)
     const learner = rest.includes("learner")

@@ -13,7 +13,13 @@ export interface ClientCall {
   readonly write: { readonly key: string; readonly value: string } | null
 }
 
-/** Options at the end of a call: `if 3`, `timeout 500`, or a bare word. */
+/** `12:7` is the seventh command of session 12. */
+const placeOf = (text: string) => {
+  const [session = "", sequence = ""] = text.split(":")
+  return { session, sequence: Number(sequence) }
+}
+
+/** Options at the end of a call: `if 3`, `as 12:7`, `timeout 500`, or a bare word. */
 const optionsOf = (words: ReadonlyArray<string>) => {
   const valueAfter = (word: string) => {
     const at = words.indexOf(word)
@@ -21,7 +27,13 @@ const optionsOf = (words: ReadonlyArray<string>) => {
   }
   const timeout = Number(valueAfter("timeout") ?? 5000)
   const guard = valueAfter("if")
-  return { timeout, ifRevision: guard === undefined ? undefined : Number(guard), valueAfter }
+  const place = valueAfter("as")
+  return {
+    timeout,
+    ifRevision: guard === undefined ? undefined : Number(guard),
+    idempotencyKey: place === undefined ? undefined : placeOf(place),
+    valueAfter
+  }
 }
 
 const withKv = <A, E>(use: (kv: DistKv["Service"]) => Effect.Effect<A, E>) => Effect.flatMap(DistKv, use)
@@ -42,13 +54,19 @@ const standing = (
 
 const makers: Record<string, Maker> = {
   put: (node, [key = "", value = "", ...rest]) => {
-    const { ifRevision, timeout } = optionsOf(rest)
-    const effect = Effect.map(set(key, value, { ifRevision, timeout }), ({ revision }) => String(revision))
+    const { idempotencyKey, ifRevision, timeout } = optionsOf(rest)
+    const effect = Effect.map(
+      set(key, value, { idempotencyKey, ifRevision, timeout }),
+      ({ revision }) => String(revision)
+    )
     return { node, effect, write: { key, value } }
   },
   delete: (node, [key = "", ...rest]) => {
-    const { timeout } = optionsOf(rest)
-    const effect = Effect.map(withKv((kv) => kv.delete(key, { timeout })), ({ deleted }) => String(deleted))
+    const { idempotencyKey, timeout } = optionsOf(rest)
+    const effect = Effect.map(
+      withKv((kv) => kv.delete(key, { idempotencyKey, timeout })),
+      ({ deleted }) => String(deleted)
+    )
     return { node, effect, write: null }
   },
   get: (node, [key = "", ...rest]) => {
@@ -57,6 +75,15 @@ const makers: Record<string, Maker> = {
     const minRevision = valueAfter("revision")
     const options = { timeout, consistency, minRevision: minRevision === undefined ? undefined : Number(minRevision) }
     return { node, effect: get(key, options), write: null }
+  },
+  outcome: (node, [place = "", ...rest]) => {
+    const { timeout } = optionsOf(rest)
+    const { sequence, session } = placeOf(place)
+    const effect = Effect.map(
+      withKv((kv) => kv.outcome(session, sequence, { timeout })),
+      ({ _tag, revision }) => `${_tag} ${revision}`
+    )
+    return { node, effect, write: null }
   },
   transfer: (node, rest) => {
     const { timeout, valueAfter } = optionsOf(rest)
@@ -76,7 +103,11 @@ const makers: Record<string, Maker> = {
   remove: (node, [id = "", ...rest]) => {
     const { timeout } = optionsOf(rest)
     const force = rest.includes("force")
-    return { node, effect: Effect.as(withKv((kv) => kv.members.remove(id, { force, timeout })), "removed"), write: null }
+    return {
+      node,
+      effect: Effect.as(withKv((kv) => kv.members.remove(id, { force, timeout })), "removed"),
+      write: null
+    }
   },
   promote: (node, [id = "", ...rest]) => standing(node, rest, (kv, options) => kv.members.promote(id, options)),
   demote: (node, [id = "", ...rest]) => standing(node, rest, (kv, options) => kv.members.demote(id, options)),

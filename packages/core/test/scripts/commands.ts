@@ -1,4 +1,6 @@
 /** The commands of a script, apart from its clients' calls. Times are in milliseconds, or in time-outs as `3T`. */
+import { Effect } from "effect"
+import { DistKv } from "../../src/DistKv.ts"
 import { conditionOf, numberOf } from "./conditions.ts"
 import { forge, linkOf, patternOf } from "./packets.ts"
 import { prepare } from "./preparing.ts"
@@ -129,6 +131,12 @@ const remember: Command = (world, [name = "", , value = ""]) => {
   world.variables.set(name, numberOf(world, value))
 }
 
+/** `session s n1`: opens one on n1; `$s` is its number. */
+const openSession: Command = (world, [name = "", id = ""]) => {
+  const { session } = world.cluster.call(id, Effect.flatMap(DistKv, (kv) => kv.openSession()))
+  world.variables.set(name, Number(session))
+}
+
 const onCrash: Command = (world, [id = "", what = ""]) => {
   if (what !== "none" && what !== "all") throw new ScriptFailed(`a crash keeps none or all, not ${what}`)
   world.node(id).disk.logDevice.faults.onCrash = what
@@ -162,6 +170,7 @@ export const commands: Record<string, Command> = {
   replay,
   send,
   let: remember,
+  session: openSession,
   mark: (world) => void (world.packets = []),
   run: (world, [time = ""]) => world.cluster.run(millisOf(time)),
   crash: (world, ids) => each(ids, (id) => world.cluster.crash(id)),

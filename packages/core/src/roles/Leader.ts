@@ -133,6 +133,8 @@ export class Leader {
     }
     this.advanceCommit()
     if (this.changes.advance(this.mayChange) && !node.isVoter) resign(node, this.handover)
+    // Reads that came meanwhile need no further message to begin the next round.
+    this.reads.confirm()
     if (this.isSettled) this.reads.begin()
     this.replication.flush()
     this.reads.confirm()

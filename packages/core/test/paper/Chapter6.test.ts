@@ -155,7 +155,6 @@ describe("§6.4, reads without the log", () => {
     const later = [bench.read(), bench.read(), bench.read()]
     assert.lengthOf(bench.take("AppendRequest"), 0)
     bench.deliver(accepted(2, 2, 1, round))
-    bench.elapse(100).deliver(beat)
     const next = bench.take("AppendRequest").at(-1)!.message.round
     assert.deepStrictEqual([first, ...later], [[null], [], [], []])
     bench.deliver(accepted(2, 2, 1, next))

@@ -215,6 +215,9 @@ export interface NodeMetrics {
   /** Sessions that are open, the members' own included. */
   readonly sessions: number
   readonly overloaded: number
+  /** Of peers that put more into the inbox than they may: messages dropped, and forwarded writes refused. */
+  readonly peerMessagesDropped: number
+  readonly peerWritesRefused: number
   readonly logCommits: number
   readonly logCommitSeconds: number
   readonly logBytes: number

@@ -93,6 +93,8 @@ export const metricsOf = (
   retried: node.counters.retried,
   sessions: node.machine.sessions.count,
   overloaded: calls.overloaded,
+  peerMessagesDropped: node.parts.admission.dropped,
+  peerWritesRefused: node.parts.admission.shed,
   logCommits: committer.counters.commits,
   logCommitSeconds: committer.counters.seconds,
   logBytes: committer.counters.bytes,

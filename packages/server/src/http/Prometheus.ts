@@ -163,6 +163,8 @@ const runtime = (out: Exposition, node: NodeMetrics, requests: RequestMetrics, s
   out.counter("forwarded_retries_total", "Forwarded writes that were sent again.", node.retried)
   out.gauge("sessions", "Sessions that are open.", node.sessions)
   out.counter("overload_rejections_total", "Calls refused since a queue was full.", node.overloaded)
+  out.counter("inbox_dropped_total", "Messages of peers for which the inbox had no room.", node.peerMessagesDropped)
+  out.counter("inbox_refused_total", "Forwarded writes refused for want of room.", node.peerWritesRefused)
   out.gauge("http_requests_in_flight", "Requests being served.", requests.inFlight)
   out.gauge("http_connections", "Open HTTP connections.", sample.connections)
   out.counter("http_connections_dropped_total", "Connections refused over the limit.", requests.connectionsDropped)

@@ -60,6 +60,8 @@ const noMetrics: NodeMetrics = {
   retried: 0,
   sessions: 0,
   overloaded: 0,
+  peerMessagesDropped: 0,
+  peerWritesRefused: 0,
   logCommits: 0,
   logCommitSeconds: 0,
   logBytes: 0,

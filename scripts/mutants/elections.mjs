@@ -83,7 +83,7 @@ export const elections = [
     id: "both-term-and-length",
     bug: "B08",
     what: "a candidate needs both the newer last term and the longer log, so nobody may win",
-    expect: ["I30", "I29"],
+    expect: { test: "test/rules/Election.test.ts" },
     edits: [{
       file: "rules/Election.ts",
       from: "  candidate.term > own.term || (candidate.term === own.term && candidate.index >= own.index)",
@@ -138,7 +138,7 @@ export const elections = [
     id: "lockstep",
     bug: "B14",
     what: "all election time-outs are equal",
-    expect: ["I30"],
+    expect: { test: "test/scripts/Scripts.test.ts" },
     edits: [{
       file: "roles/NodeState.ts",
       from: "return this.parts.electionTimeout * (1 + this.parts.random())",

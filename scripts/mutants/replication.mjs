@@ -86,7 +86,7 @@ export const replication = [
     id: "old-term-acknowledgement",
     bug: "B24",
     what: "a leader takes acknowledgements of an earlier term",
-    expect: ["I7", "I9", "I8"],
+    expect: { test: "test/simulation/Replication.test.ts" },
     edits: [{
       file: "roles/Leader.ts",
       from: "        if (message.term !== node.term) return\n        if (findMember",
@@ -154,8 +154,7 @@ export const replication = [
     edits: [{
       file: "rules/Progress.ts",
       from: "    this.probe(Math.max(this.match + 1, Math.min(rejected, agreed.index + 1)) as LogIndex)",
-      to:
-        "    this.probe(Math.max(this.match + 1, Math.min(rejected + 1, Math.max(rejected + 1, agreed.index))) as LogIndex)"
+      to: "    this.probe(Math.max(this.match + 1, rejected + 1, agreed.index < 0 ? 0 : 0) as LogIndex)"
     }]
   },
   {

@@ -8,13 +8,9 @@ export const service = [
     what: "a leader changes the membership before it has committed an entry of its own term",
     expect: ["I14"],
     edits: [{
-      file: "roles/Changes.ts",
-      from: "    if (!settled || this.node.memberships.isChanging) return\n",
-      to: "    if (this.node.memberships.isChanging) return\n"
-    }, {
-      file: "roles/Changes.ts",
-      from: "    if (settled && this.underWay === null && !this.node.memberships.isChanging) this.raiseFeatures()",
-      to: "    if (this.underWay === null && !this.node.memberships.isChanging) this.raiseFeatures()"
+      file: "roles/Leader.ts",
+      from: "    return this.isSettled && !this.handover.isUnderWay\n",
+      to: "    return !this.handover.isUnderWay\n"
     }]
   },
   {
@@ -88,9 +84,8 @@ export const service = [
     expect: ["I5", "I25"],
     edits: [{
       file: "state/StateMachine.ts",
-      from: "      meta: { ...this.counters, applied: this.position, membership",
-      to:
-        "      meta: { ...this.counters, applied: { ...this.position, index: (this.position.index - 1) as LogIndex }, membership"
+      from: "        applied: this.position,\n        membership",
+      to: "        applied: { ...this.position, index: (this.position.index - 1) as LogIndex },\n        membership"
     }]
   },
   {
@@ -154,10 +149,9 @@ export const service = [
     what: "a leader answers reads without asking whether it still leads",
     expect: ["I18"],
     edits: [{
-      file: "roles/Leader.ts",
-      from: "        return message.read.local ? node.reads.wait(message.read) : this.reads.add(message.read)",
-      to:
-        "        return message.read.local ? node.reads.wait(message.read) : node.reads.confirm(message.read, node.commit)"
+      file: "roles/LeaderReads.ts",
+      from: "    if (read.local) this.node.reads.wait(read)\n    else this.queue.add(read)",
+      to: "    if (read.local) this.node.reads.wait(read)\n    else this.node.reads.confirm(read, this.node.commit)"
     }]
   },
   {
@@ -167,8 +161,8 @@ export const service = [
     expect: ["I18"],
     edits: [{
       file: "roles/Leader.ts",
-      from: "    if (this.reads.wantsRound && this.isSettled) this.reads.begin",
-      to: "    if (this.reads.wantsRound) this.reads.begin"
+      from: "    if (this.isSettled) this.reads.begin()",
+      to: "    this.reads.begin()"
     }]
   },
   {
@@ -188,9 +182,9 @@ export const service = [
     what: "a read needs no answer of anybody who was in contact lately",
     expect: ["I18"],
     edits: [{
-      file: "roles/Leader.ts",
-      from: "(id) => this.replication.answered(id, round))) return",
-      to: "(id) => this.replication.answered(id, round) || this.replication.isLive(id, 20_000))) return"
+      file: "roles/LeaderReads.ts",
+      from: "(id) => replication.answered(id, round))) return",
+      to: "(id) => replication.answered(id, round) || replication.isLive(id, 20_000))) return"
     }]
   },
   {
@@ -211,8 +205,8 @@ export const service = [
     expect: ["I18"],
     edits: [{
       file: "state/PendingReads.ts",
-      from: "      if (read.readIndex! <= applied && read.minRevision <= revision) this.settle(read, null)",
-      to: "      if (read.readIndex! <= applied + 1_000 && read.minRevision <= revision) this.settle(read, null)"
+      from: "        if (read.readIndex! <= applied) this.look",
+      to: "        if (read.readIndex! <= applied + 1_000) this.look"
     }]
   },
   {
@@ -232,9 +226,9 @@ export const service = [
     what: "a restarted node calls a forwarded write refused, although it may have logged it before",
     expect: ["I16", "I27"],
     edits: [{
-      file: "roles/ClientDesk.ts",
-      from: "request.leaderTerm <= node.bootTerm ?",
-      to: "request.leaderTerm < 0 ?"
+      file: "roles/Forwarding.ts",
+      from: "  const result = request.leaderTerm <= node.bootTerm ?",
+      to: "  const result = request.leaderTerm < 0 ?"
     }]
   },
   {
@@ -244,8 +238,8 @@ export const service = [
     expect: ["I15", "I18", "I16"],
     edits: [{
       file: "state/PendingWrites.ts",
-      from: "        write.term === term\n",
-      to: "        write.term <= term\n"
+      from: "        if (write.term === term) this.finish",
+      to: "        if (write.term <= term) this.finish"
     }]
   },
   {
@@ -255,7 +249,7 @@ export const service = [
     expect: ["I27"],
     edits: [{
       file: "state/PendingWrites.ts",
-      from: '        return unknown("the deadline passed while the write was under way")',
+      from: '        return unknown(write, "the deadline passed while the write was under way")',
       to: '        return failed(new DeadlineExceeded({ message: "the deadline passed" }))'
     }]
   },
@@ -266,8 +260,8 @@ export const service = [
     expect: ["I20"],
     edits: [{
       file: "state/PendingWrites.ts",
-      from: "    if (index <= applied) return this.settle",
-      to: "    if (index <= applied + 1_000) return this.settle"
+      from: "    if (write.origin !== null || index <= applied) return",
+      to: "    if (write.origin !== null || index <= applied + 1_000) return"
     }]
   },
   {

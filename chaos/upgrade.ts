@@ -5,7 +5,7 @@
  * build, and once back with the older one before the upgrade is complete. Meanwhile clients write without a pause. At
  * the end every acknowledged write must be there, on every node, and what is new must work. Needs the git history.
  */
-import { spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -16,10 +16,30 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const { values: options } = parseArgs({ options: { old: { type: "string", default: "b2d05b3" } } })
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "distkv-mixed-"))
 const names = ["n1", "n2", "n3"]
-const nodes = new Map()
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-const fail = (message) => {
+type Build = "old" | "new"
+
+interface Node {
+  readonly name: string
+  readonly build: Build
+  readonly child: ChildProcess
+  /** Empty while it does not serve. */
+  url: string
+  readonly ended: () => { readonly code: number | null; readonly signal: string | null } | null
+}
+
+interface Cluster {
+  readonly leader: string | null
+  readonly members: ReadonlyArray<{ readonly id: string; readonly voter: boolean; readonly address: string }>
+}
+
+const nodes = new Map<string, Node>()
+
+const nodeOf = (name: string): Node => nodes.get(name) ?? fail(`there is no node ${name}`)
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+const fail = (message: string): never => {
   throw new Error(message)
 }
 
@@ -40,11 +60,12 @@ const checkOut = () => {
   return path.join(tree, "packages/server/src/main.ts")
 }
 
-const builds = { new: path.join(root, "packages/server/src/main.ts"), old: checkOut() }
+const builds: Readonly<Record<Build, string>> = { new: path.join(root, "packages/server/src/main.ts"), old: checkOut() }
 
-const command = (build, args) => spawnSync(process.execPath, [builds[build], ...args], { encoding: "utf8" })
+const command = (build: Build, args: ReadonlyArray<string>) =>
+  spawnSync(process.execPath, [builds[build], ...args], { encoding: "utf8" })
 
-const start = async (name, build, more = []) => {
+const start = async (name: string, build: Build, more: ReadonlyArray<string> = []): Promise<Node> => {
   const dir = path.join(home, name)
   const ready = path.join(home, `${name}.ready`)
   fs.rmSync(ready, { force: true })
@@ -54,36 +75,38 @@ const start = async (name, build, more = []) => {
   const child = spawn(process.execPath, [builds[build], "start", ...flags, ...timing, ...more], {
     stdio: ["ignore", log, log]
   })
-  let ended = null
+  let ended: ReturnType<Node["ended"]> = null
   child.on("exit", (code, signal) => (ended = { code, signal }))
-  const node = { name, build, child, url: "", ended: () => ended }
+  const node: Node = { name, build, child, url: "", ended: () => ended }
   nodes.set(name, node)
   for (let i = 0; i < 600 && !fs.existsSync(ready); i++) {
     if (ended !== null) fail(`${name} (${build}) ended at its start: see ${home}/${name}.log`)
     await sleep(50)
   }
-  node.url = JSON.parse(fs.readFileSync(ready, "utf8")).http
+  node.url = (JSON.parse(fs.readFileSync(ready, "utf8")) as { http: string }).http
   return node
 }
 
-const stop = async (name) => {
-  const node = nodes.get(name)
+const stop = async (name: string): Promise<void> => {
+  const node = nodeOf(name)
   node.url = ""
   node.child.kill("SIGTERM")
   for (let i = 0; i < 200 && node.ended() === null; i++) await sleep(50)
   if (node.ended()?.code !== 0) fail(`${name} (${node.build}) did not close: ${JSON.stringify(node.ended())}`)
 }
 
-const ask = (name, target, init = {}) =>
-  fetch(`${nodes.get(name).url}${target}`, { signal: AbortSignal.timeout(10_000), ...init })
+const ask = (name: string, target: string, init: RequestInit = {}) =>
+  fetch(`${nodeOf(name).url}${target}`, { signal: AbortSignal.timeout(10_000), ...init })
 
-const cluster = async (name) => (await ask(name, "/v1/cluster")).json()
+const cluster = async (name: string): Promise<Cluster> => (await ask(name, "/v1/cluster")).json() as Promise<Cluster>
 
 /** Waits until the node follows or leads a cluster in which it is a voter, and has applied what is committed. */
-const settled = async (name) => {
+const settled = async (name: string): Promise<void> => {
   for (let i = 0; i < 600; i++) {
     for (const node of nodes.values()) {
-      if (node.url !== "" && node.ended() !== null) fail(`${node.name} (${node.build}) ended: see ${home}/${node.name}.log`)
+      if (node.url !== "" && node.ended() !== null) {
+        fail(`${node.name} (${node.build}) ended: see ${home}/${node.name}.log`)
+      }
     }
     const ready = await ask(name, "/readyz").catch(() => null)
     if (ready?.ok) {
@@ -92,13 +115,13 @@ const settled = async (name) => {
     }
     await sleep(50)
   }
-  fail(`${name} (${nodes.get(name).build}) did not become ready: see ${home}/${name}.log`)
+  fail(`${name} (${nodeOf(name).build}) did not become ready: see ${home}/${name}.log`)
 }
 
 /** Writes to whoever is up, one key after another, and remembers what was acknowledged. */
-const acknowledged = new Map()
+const acknowledged = new Map<string, string>()
 const load = { over: false, failed: 0, longestGapMs: 0 }
-const write = async (client) => {
+const write = async (client: number): Promise<void> => {
   let last = performance.now()
   for (let i = 0; !load.over; i++) {
     const up = [...nodes.values()].filter(({ url }) => url !== "")
@@ -114,7 +137,7 @@ const write = async (client) => {
   }
 }
 
-const roll = async (name, build) => {
+const roll = async (name: string, build: Build): Promise<void> => {
   const before = acknowledged.size
   const { leader } = await cluster(name)
   await stop(name)
@@ -123,12 +146,12 @@ const roll = async (name, build) => {
   // Both builds must have led and followed the other; and in each mixture something must be written.
   for (let i = 0; i < 200 && acknowledged.size < before + 50; i++) await sleep(50)
   if (acknowledged.size < before + 50) fail(`nothing is written with ${name} on the ${build} build`)
-  const mixture = names.map((one) => `${one} ${nodes.get(one).build}`).join(", ")
+  const mixture = names.map((one) => `${one} ${nodeOf(one).build}`).join(", ")
   console.log(`${mixture}: well (${name}${leader === name ? " led" : " followed"}), ${acknowledged.size} writes`)
 }
 
-const transfer = async (to) => {
-  const reply = await ask(names[0], "/v1/cluster/transfer", {
+const transfer = async (to: string): Promise<void> => {
+  const reply = await ask("n1", "/v1/cluster/transfer", {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ to })
@@ -136,14 +159,18 @@ const transfer = async (to) => {
   if (!reply.ok) fail(`leadership does not go to ${to}: ${await reply.text()}`)
 }
 
-const audit = async (name) => {
-  const found = new Map()
+const audit = async (name: string): Promise<void> => {
+  const found = new Map<string, string>()
   let after = ""
   while (true) {
-    const page = await (await ask(name, `/v1/kv?limit=1000${after}`)).json()
+    const reply = await ask(name, `/v1/kv?limit=1000${after}`)
+    const page = await reply.json() as {
+      readonly more: boolean
+      readonly entries: ReadonlyArray<{ readonly key: string; readonly value: string }>
+    }
     for (const { key, value } of page.entries) found.set(key, Buffer.from(value, "base64").toString())
     if (!page.more) break
-    after = `&after=${encodeURIComponent(page.entries.at(-1).key)}`
+    after = `&after=${encodeURIComponent(page.entries.at(-1)?.key ?? "")}`
   }
   for (const [key, value] of acknowledged) {
     if (found.get(key) !== value) fail(`${name} has ${key} = ${found.get(key)}, where ${value} was acknowledged`)
@@ -160,7 +187,7 @@ const run = async () => {
   await settled("n1")
   const { members } = await cluster("n1")
   for (const name of ["n2", "n3"]) {
-    await start(name, "old", ["--node-id", name, "--join", members[0].address])
+    await start(name, "old", ["--node-id", name, "--join", members[0]?.address ?? ""])
     await settled(name)
   }
   const clients = [0, 1, 2].map(write)
@@ -184,10 +211,12 @@ const run = async () => {
   for (const name of names) {
     const checked = command("new", ["verify", "--data-dir", path.join(home, name), "--json"])
     if (checked.status !== 0) fail(`${name}: ${checked.stdout}${checked.stderr}`)
-    if (JSON.parse(checked.stdout).state.digest === null) fail(`${name} keeps no digest of its state`)
+    if ((JSON.parse(checked.stdout) as { state: { digest: string | null } }).state.digest === null) {
+      fail(`${name} keeps no digest of its state`)
+    }
   }
-  const back = await start("n1", "old").then(() => sleep(3000)).then(() => nodes.get("n1").ended(), () => ({ code: 1 }))
-  if (back === null) nodes.get("n1").child.kill("SIGKILL")
+  const refused = { code: 1, signal: null }
+  const back = await start("n1", "old").then(() => sleep(3000)).then(() => nodeOf("n1").ended(), () => refused)
   console.log(`the older build on upgraded data: ${back === null ? "runs on" : `ends with status ${back.code}`}`)
   console.log(
     `${acknowledged.size} writes acknowledged, all there on every node; ${load.failed} failed; ` +

@@ -41,6 +41,17 @@ describe("a data directory", () => {
       yield* Effect.scoped(openDirectory({ directory }))
     }))
 
+  it.live("where none can be made is refused at once", () =>
+    Effect.gen(function*() {
+      // A recursive `mkdir` never returns from here.
+      for (const directory of ["/proc/distkv", "/proc/distkv/deep", "/dev/null/raft"]) {
+        assert.instanceOf(yield* refusal({ directory }), StorageFailed, directory)
+      }
+      const absent = join(yield* temporaryDirectory, "absent")
+      assert.instanceOf(yield* refusal({ directory: absent, existing: true }), StorageFailed)
+      assert.instanceOf(yield* Effect.flip(Effect.tryPromise(() => stat(absent))), Error)
+    }))
+
   // scenario: K10
   it.live("is opened by one process at a time, and free again when that process is killed", () =>
     Effect.gen(function*() {

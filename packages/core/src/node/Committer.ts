@@ -32,10 +32,10 @@ export interface Committer {
 /** A commit that was found under way so many times in a row, each a part of the limit apart, is stuck. */
 const looks = 10
 
-/** `persisted` is told of each durable step, synchronously. */
+/** `persisted` is told of each durable step and its size, synchronously. */
 export const make = Effect.fnUntraced(function*(
   commitTimeout: Duration.Duration,
-  persisted: (message: Persisted) => void
+  persisted: (message: Persisted, bytes: number) => void
 ): Effect.fn.Return<Committer, never, LogStore> {
   const store = yield* LogStore
   const clock = yield* Clock.Clock
@@ -76,7 +76,7 @@ export const make = Effect.fnUntraced(function*(
       counters.commits++
       counters.seconds += (now() - began) / 1000
       counters.bytes += bytes
-      persisted(completion(batch.at(-1)!.number, write))
+      persisted(completion(batch.at(-1)!.number, write), bytes)
     }
   })
 

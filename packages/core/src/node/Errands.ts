@@ -15,6 +15,11 @@ import type { OpenTransport } from "../Transport.ts"
 const sweepEvery = Duration.millis(50)
 /** How often the disk's free space is looked at. */
 const spaceEvery = Duration.seconds(1)
+/**
+ * Or as soon as a commit may have used this part of the space that was left then: what is written to the log is written
+ * to the state too, and a disk can fill faster than once a second.
+ */
+const partsOfSpace = 8
 /** Bytes read back at once for the state machine. */
 const applyPageBytes = 1024 * 1024
 
@@ -25,6 +30,8 @@ export interface Errands {
   readonly adopt: (clusterId: ClusterId) => void
   /** Makes it durable that the cluster refuses this node. */
   readonly saveRefusal: (reason: Refusal) => void
+  /** The log has grown by so many bytes. */
+  readonly written: (bytes: number) => void
   /** From now on a request waits: deadlines are swept until none does. */
   readonly watchDeadlines: () => void
   /** The loops, once there is a node to run them for. */
@@ -45,6 +52,8 @@ export const make = Effect.fnUntraced(function*(
   const reads = yield* Queue.sliding<readonly [LogIndex, LogIndex]>(1)
   const news = yield* Queue.unbounded<News>()
   const sweeps = yield* Queue.sliding<true>(1)
+  const looks = yield* Queue.sliding<true>(1)
+  let lookAfter = Number.POSITIVE_INFINITY
   let sweeping = false
 
   const readForApply = Effect.gen(function*() {
@@ -84,7 +93,12 @@ export const make = Effect.fnUntraced(function*(
         if (left === null) return yield* Effect.never
         const full = left <= 0
         if (full !== state.diskFull) offer({ _tag: "SpaceChanged", full, bytes: left })
-        yield* Effect.sleep(spaceEvery)
+        if (full) yield* Effect.sleep(spaceEvery)
+        else {
+          lookAfter = left / partsOfSpace
+          yield* Effect.raceFirst(Effect.sleep(spaceEvery), Queue.take(looks))
+          lookAfter = Number.POSITIVE_INFINITY
+        }
       }
     })
 
@@ -92,6 +106,10 @@ export const make = Effect.fnUntraced(function*(
     readForApply: (from, to) => void Queue.offerUnsafe(reads, [from, to] as const),
     adopt: (clusterId) => void Queue.offerUnsafe(news, { clusterId }),
     saveRefusal: (refused) => void Queue.offerUnsafe(news, { refused }),
+    written: (bytes) => {
+      lookAfter -= bytes
+      if (lookAfter <= 0) Queue.offerUnsafe(looks, true)
+    },
     watchDeadlines: () => {
       if (sweeping) return
       sweeping = true

@@ -83,6 +83,7 @@ export const metricsOf = (
   electionsStarted: node.counters.elections,
   leaderChanges: node.counters.leaderChanges,
   preVotesRejected: node.counters.preVotesRejected,
+  disagreements: node.counters.disagreements,
   proposalsPending: node.writes.count,
   proposals: calls.proposals,
   proposalsFailed: calls.proposalsFailed,

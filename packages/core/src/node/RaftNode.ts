@@ -59,8 +59,11 @@ export const make = Effect.fnUntraced(function*(
   const { hardState, identity, found } = yield* settle(settings, recovered, drawn, address, transport)
   const { log, machine, memberships } = yield* recoverState(found, settings.limits.logWindowBytes)
 
-  const committer = yield* Committer.make(settings.commitTimeout, offer)
   const errands = yield* Errands.make(offer)
+  const committer = yield* Committer.make(settings.commitTimeout, (message, bytes) => {
+    errands.written(bytes)
+    offer(message)
+  })
   const state = new NodeState({
     id: identity.nodeId,
     incarnation: identity.incarnation,

@@ -105,4 +105,66 @@ describe("storage", () => {
       cluster.call(leader, set("k", "the others go on"))
     }
   })
+
+  it("D03 a disk that fills within a second is noticed before it is full", () => {
+    const cluster = SimCluster.make({ nodes: 1 })
+    const { disk } = cluster.node("n1")
+    disk.spaceLeft = 100_000
+    cluster.start()
+    cluster.run(50)
+    // The device itself has no room left once this much is written.
+    let written = 0
+    let refused = 0
+    for (let i = 0; i < 200 && refused === 0; i++) {
+      if (tagOf(cluster.exit("n1", set(`k${i}`, "v".repeat(1000)))) === "StorageFull") refused = i
+      else written += 1000
+      disk.spaceLeft -= 2000
+    }
+    assert.isAbove(written, 0)
+    assert.isAbove(disk.spaceLeft, -20_000, "long before a second has passed")
+    assert.isBelow(cluster.now, 900)
+    assert.strictEqual(cluster.node("n1").condition, "up")
+  })
+
+  it("D12 a slow disk on one follower slows nobody, and one on the leader brings no election", () => {
+    const cluster = SimCluster.make({ nodes: 3, settings: { commitTimeout: 20_000 } })
+    const leader = leaderOf(cluster)
+    const [slow] = followersOf(cluster)
+    const { elections } = cluster.view
+    cluster.node(slow).disk.logDevice.faults.minDelayMs = 600
+    const began = cluster.now
+    for (let i = 0; i < 20; i++) cluster.call(leader, set(`k${i}`, "v"))
+    assert.isBelow(cluster.now - began, 600, "twenty writes take less than one of the slow disk")
+    cluster.node(slow).disk.logDevice.faults.minDelayMs = 0.05
+    cluster.node(leader).disk.logDevice.faults.minDelayMs = 150
+    for (let i = 0; i < 20; i++) cluster.call(leader, set(`k${i}`, "w"))
+    cluster.run(20 * electionTimeoutMs)
+    assert.strictEqual(cluster.view.elections, elections)
+    cluster.node(leader).disk.logDevice.faults.minDelayMs = 0.05
+    cluster.converge()
+  })
+
+  it("D13 the same record damaged on one of three costs that node, and on two of them the service, but no data", () => {
+    const cluster = SimCluster.make({ nodes: 3, settings: { checkpointInterval: 60_000 } })
+    const leader = leaderOf(cluster)
+    const [one, other] = followersOf(cluster)
+    for (let i = 0; i < 10; i++) cluster.call(leader, set(`k${i}`, "v"))
+    cluster.run(100)
+    const damage = (id: string) => {
+      cluster.crash(id)
+      const node = cluster.node(id)
+      node.disk.flipBit(5 as LogIndex, 400)
+      node.onEnd = () => {}
+      node.start()
+      cluster.until("its end", () => node.condition === "stopped")
+    }
+    damage(one)
+    assert.isTrue(cluster.call(leader, set("more", "v")).created, "two of three serve")
+    damage(other)
+    const refused = cluster.exit(leader, set("k0", "w", { timeout: 3000 }))
+    assert.include(["NoLeader", "OutcomeUnknown"], tagOf(refused))
+    cluster.run(20 * electionTimeoutMs)
+    assert.isNull(cluster.leader(), "what is left of the cluster elects nobody")
+    assert.strictEqual(cluster.call(leader, get("more", { consistency: "stale" })), "v")
+  })
 })

@@ -8,18 +8,12 @@ import type { ClusterId, Identity, Refusal } from "../domain/Identity.ts"
 import type { LogIndex } from "../domain/Position.ts"
 import { LogStore } from "../LogStore.ts"
 import type { NodeState } from "../roles/NodeState.ts"
-import type { NodeMessage } from "../state/NodeMessage.ts"
+import type { NodeMessage, Persisted } from "../state/NodeMessage.ts"
 import type { OpenTransport } from "../Transport.ts"
+import * as SpaceWatch from "./SpaceWatch.ts"
 
 /** How often deadlines are swept while requests wait. */
 const sweepEvery = Duration.millis(50)
-/** How often the disk's free space is looked at. */
-const spaceEvery = Duration.seconds(1)
-/**
- * Or as soon as a commit may have used this part of the space that was left then: what is written to the log is written
- * to the state too, and a disk can fill faster than once a second.
- */
-const partsOfSpace = 8
 /** Bytes read back at once for the state machine. */
 const applyPageBytes = 1024 * 1024
 
@@ -30,8 +24,8 @@ export interface Errands {
   readonly adopt: (clusterId: ClusterId) => void
   /** Makes it durable that the cluster refuses this node. */
   readonly saveRefusal: (reason: Refusal) => void
-  /** The log has grown by so many bytes. */
-  readonly written: (bytes: number) => void
+  /** The log has grown durably by so many bytes: passes it on to the node. */
+  readonly persisted: (message: Persisted, bytes: number) => void
   /** From now on a request waits: deadlines are swept until none does. */
   readonly watchDeadlines: () => void
   /** The loops, once there is a node to run them for. */
@@ -52,8 +46,7 @@ export const make = Effect.fnUntraced(function*(
   const reads = yield* Queue.sliding<readonly [LogIndex, LogIndex]>(1)
   const news = yield* Queue.unbounded<News>()
   const sweeps = yield* Queue.sliding<true>(1)
-  const looks = yield* Queue.sliding<true>(1)
-  let lookAfter = Number.POSITIVE_INFINITY
+  const space = yield* SpaceWatch.make(offer)
   let sweeping = false
 
   const readForApply = Effect.gen(function*() {
@@ -86,29 +79,13 @@ export const make = Effect.fnUntraced(function*(
         sweeping = false
       }
     })
-  const watchSpace = (state: NodeState) =>
-    Effect.gen(function*() {
-      while (true) {
-        const left = yield* store.spaceLeft
-        if (left === null) return yield* Effect.never
-        const full = left <= 0
-        if (full !== state.diskFull) offer({ _tag: "SpaceChanged", full, bytes: left })
-        if (full) yield* Effect.sleep(spaceEvery)
-        else {
-          lookAfter = left / partsOfSpace
-          yield* Effect.raceFirst(Effect.sleep(spaceEvery), Queue.take(looks))
-          lookAfter = Number.POSITIVE_INFINITY
-        }
-      }
-    })
-
   return {
     readForApply: (from, to) => void Queue.offerUnsafe(reads, [from, to] as const),
     adopt: (clusterId) => void Queue.offerUnsafe(news, { clusterId }),
     saveRefusal: (refused) => void Queue.offerUnsafe(news, { refused }),
-    written: (bytes) => {
-      lookAfter -= bytes
-      if (lookAfter <= 0) Queue.offerUnsafe(looks, true)
+    persisted: (message, bytes) => {
+      space.written(bytes)
+      offer(message)
     },
     watchDeadlines: () => {
       if (sweeping) return
@@ -119,6 +96,6 @@ export const make = Effect.fnUntraced(function*(
       state,
       identity,
       transport
-    ) => [readForApply, keepIdentity(identity, transport), sweep(state), watchSpace(state)]
+    ) => [readForApply, keepIdentity(identity, transport), sweep(state), space.run(state)]
   }
 })

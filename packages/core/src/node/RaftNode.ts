@@ -60,10 +60,7 @@ export const make = Effect.fnUntraced(function*(
   const { log, machine, memberships } = yield* recoverState(found, settings.limits.logWindowBytes)
 
   const errands = yield* Errands.make(offer)
-  const committer = yield* Committer.make(settings.commitTimeout, (message, bytes) => {
-    errands.written(bytes)
-    offer(message)
-  })
+  const committer = yield* Committer.make(settings.commitTimeout, errands.persisted)
   const state = new NodeState({
     id: identity.nodeId,
     incarnation: identity.incarnation,

@@ -183,6 +183,8 @@ describe("a member in an older directory (D09)", () => {
     const leader = leaderOf(cluster)
     const [old, other] = followersOf(cluster)
     for (let i = 0; i < 10; i++) cluster.call(leader, set(`k${i}`, "1"))
+    // All three have all of it, so that neither of the two is behind the other later.
+    cluster.run(500)
     const { disk } = cluster.node(old)
     const [identity, hardState] = [disk.identity!, disk.hardState!]
     const before = Array.from({ length: disk.last }, (_, i) => disk.entryAt((i + 1) as typeof disk.last)!)

@@ -22,6 +22,9 @@ const limits = Config.all({
   logWindowBytes: Config.option(Config.Int("logWindowBytes")),
   historyRevisions: Config.option(Config.Int("historyRevisions")),
   historyBytes: Config.option(Config.Int("historyBytes")),
+  logEntries: Config.option(Config.Int("logEntries")),
+  logBytes: Config.option(Config.Int("logBytes")),
+  snapshotBytesPerSecond: Config.option(Config.Int("snapshotBytesPerSecond")),
   valueBytes: Config.option(Config.Int("valueBytes"))
 }).pipe(Config.nested("limits"))
 

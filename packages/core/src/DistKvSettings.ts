@@ -40,6 +40,12 @@ export const Limits = Schema.Struct({
   historyRevisions: positive,
   /** … and this many bytes. */
   historyBytes: positive,
+  /** A compacted log keeps this many entries for followers that are a little behind, … */
+  logEntries: positive,
+  /** … and this many bytes of them, whichever is less. */
+  logBytes: positive,
+  /** A snapshot goes to followers at most this fast. */
+  snapshotBytesPerSecond: positive,
   /** A value's largest size in bytes. */
   valueBytes: positive
 })
@@ -54,6 +60,9 @@ export const defaultLimits: Limits = {
   logWindowBytes: 64 * 1024 * 1024,
   historyRevisions: 100_000,
   historyBytes: 256 * 1024 * 1024,
+  logEntries: 100_000,
+  logBytes: 64 * 1024 * 1024,
+  snapshotBytesPerSecond: 32 * 1024 * 1024,
   valueBytes: 1024 * 1024
 }
 

@@ -9,7 +9,7 @@ import type { AuthorizedKey } from "./AuthorizedKeys.ts"
 import { Gate, type GateEvents, type GateSettings, sourceOf } from "./Gate.ts"
 import { type ConnectionEvents, PeerConnection } from "./PeerConnection.ts"
 import type { Log, SshCounters } from "./SshLog.ts"
-import { algorithms, bulkLane, controlSubsystem, raftLane, sshIdent } from "./SshWire.ts"
+import { algorithms, bulkLane, controlSubsystem, type LaneName, raftLane, sshIdent } from "./SshWire.ts"
 
 export interface AcceptorSettings extends GateSettings {
   readonly host: string
@@ -184,10 +184,10 @@ export class Acceptor {
       reject?.()
     }
     connection.on("tcpip", (accept, reject, info) => {
-      if (info.destIP === bulkLane.host) return refuse(reject, "the bulk lane, on which nothing travels yet")
-      if (info.destIP !== raftLane.host || info.destPort !== raftLane.port) return refuse(reject, "forwarding")
-      if (peer.hasLane("raft")) return refuse(reject, "a second raft lane")
-      this.use(peer, "raft", accept())
+      const name = [raftLane, bulkLane].find(({ host, port }) => info.destIP === host && info.destPort === port)?.host
+      if (name === undefined) return refuse(reject, "forwarding")
+      if (peer.hasLane(name)) return refuse(reject, `a second ${name} lane`)
+      this.use(peer, name, accept())
     })
     let sessions = 0
     connection.on("session", (accept, reject) => {
@@ -204,7 +204,7 @@ export class Acceptor {
     })
   }
 
-  private use(peer: PeerConnection, name: "raft" | "control", channel: Duplex | undefined): void {
+  private use(peer: PeerConnection, name: LaneName, channel: Duplex | undefined): void {
     if (channel === undefined) return
     if (packetBytesOf(channel) >= leastPacketBytes) return peer.attach(name, channel)
     channel.on("error", () => undefined)

@@ -5,7 +5,7 @@ import type { AuthorizedKey } from "./AuthorizedKeys.ts"
 import type { Purpose } from "./Hello.ts"
 import { type ConnectionEvents, PeerConnection } from "./PeerConnection.ts"
 import type { HostPort } from "./SshSettings.ts"
-import { algorithms, controlSubsystem, raftLane, sshIdent, sshUser } from "./SshWire.ts"
+import { algorithms, bulkLane, controlSubsystem, raftLane, sshIdent, sshUser } from "./SshWire.ts"
 
 export interface DialRequest {
   readonly target: HostPort
@@ -38,7 +38,13 @@ const openLanes = (client: ssh2.Client, connection: PeerConnection, purpose: Pur
     else connection.close(`its ${name} lane did not open: ${error.message}`)
   }
   try {
-    if (purpose === "link") client.forwardOut("raft", 0, raftLane.host, raftLane.port, opened("raft"))
+    if (purpose === "link") {
+      client.forwardOut("raft", 0, raftLane.host, raftLane.port, opened("raft"))
+      // A link does without where the other side is of a version that has no such lane.
+      client.forwardOut("bulk", 0, bulkLane.host, bulkLane.port, (error, channel) => {
+        if (error === undefined) connection.attach("bulk", channel)
+      })
+    }
     client.subsys(controlSubsystem, opened("control"))
   } catch (cause) {
     // ssh2 throws where the connection went away just before.

@@ -115,11 +115,12 @@ export class Links {
     if (message._tag === "AdminReply" && message.id >= firstCallId) return this.answer(message)
     const peer = this.peerOf(to)
     const body = this.encoding.encode(message)
-    if (peer.link === null || !this.hasRoom(peer.link, body)) {
+    const lane = laneOf(message)
+    if (peer.link === null || !this.hasRoom(peer.link, body) || !peer.link.hasLane(lane)) {
       peer.droppedMessages++
       return false
     }
-    peer.link.push(laneOf(message), body)
+    peer.link.push(lane, body)
     peer.sentBytes += body.length
     this.unflushed.add(peer.link)
     return true

@@ -1,5 +1,5 @@
 /**
- * One authenticated SSH connection, from either end: two lanes, the hellos on them, and the frames that follow.
+ * One authenticated SSH connection, from either end: three lanes, the hellos on them, and the frames that follow.
  *
  * Whatever breaks the rules ends the connection and nothing else. After its end nothing of it is handed on, so frames
  * of a connection that was replaced are discarded.
@@ -77,13 +77,13 @@ export class PeerConnection {
     this.dialled = dialled !== null
     this.purpose = dialled ?? "link"
     this.events = events
-    this.lanes = { raft: this.makeLane("raft"), control: this.makeLane("control") }
+    this.lanes = { raft: this.makeLane("raft"), control: this.makeLane("control"), bulk: this.makeLane("bulk") }
     end.socket.once("close", () => this.lost("the connection was lost"))
   }
 
   /** Bytes that wait to be sent. */
   get buffered(): number {
-    return this.lanes.raft.buffered + this.lanes.control.buffered
+    return this.lanes.raft.buffered + this.lanes.control.buffered + this.lanes.bulk.buffered
   }
 
   get remoteAddress(): string | undefined {
@@ -119,13 +119,14 @@ export class PeerConnection {
     socket.cork()
     this.lanes.raft.flush()
     this.lanes.control.flush()
+    this.lanes.bulk.flush()
     socket.uncork()
   }
 
   /** Says who we are once more, because we know our cluster now. */
   greetAgain(): void {
     if (this.closed) return
-    for (const lane of [this.lanes.raft, this.lanes.control]) {
+    for (const lane of [this.lanes.raft, this.lanes.control, this.lanes.bulk]) {
       if (lane.open) lane.push(frameKind.hello, encodeHello(this.events.hello(this.purpose)))
     }
     this.flush()
@@ -205,6 +206,7 @@ export class PeerConnection {
     this.closed = true
     this.lanes.raft.drop()
     this.lanes.control.drop()
+    this.lanes.bulk.drop()
     this.events.closed(this, reason)
   }
 

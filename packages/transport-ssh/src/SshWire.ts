@@ -11,7 +11,7 @@ export const sshIdent = "distkv"
 /** Raft traffic goes through a direct-tcpip channel to this reserved name; no node opens TCP to anywhere for it. */
 export const raftLane = { host: "raft", port: 1 } as const
 
-/** The reserved name of the lane for bulk data, which is refused as long as nothing travels on it. */
+/** The reserved name of the lane for bulk data; an older program refuses it, and then there is none. */
 export const bulkLane = { host: "bulk", port: 1 } as const
 
 /** Control requests go through this subsystem, which `ssh -s` reaches too. */
@@ -39,4 +39,4 @@ export const maxFrameBytes = maxMessageBytes + 1
 export const maxHelloBytes = 1024
 
 /** The lanes that carry something. */
-export type LaneName = "raft" | "control"
+export type LaneName = "raft" | "control" | "bulk"

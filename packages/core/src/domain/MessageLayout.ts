@@ -24,6 +24,8 @@ export const messageKind: Readonly<Record<PeerMessage["_tag"], number>> = {
   AdminRequest: 11,
   AdminReply: 12,
   Refused: 13,
+  SnapshotPiece: 14,
+  SnapshotReply: 15,
   StateDigest: 16
 }
 
@@ -40,6 +42,9 @@ export const appendMatched = 1
 export const readConfirmed = 1
 export const digestOfMajority = 1
 export const refusedRolledBack = 1
+
+/** What a receiver says of a snapshot, by its number. */
+export const snapshotProgress = ["receiving", "installing", "done", "damaged"] as const
 
 type Applied = Extract<ForwardResult, { readonly _tag: "Applied" }>["outcome"]["_tag"]
 

@@ -15,6 +15,7 @@ import {
   messageVersion,
   readConfirmed,
   refusedRolledBack,
+  snapshotProgress,
   voteGranted,
   votePreVote,
   voteTransfer
@@ -23,6 +24,7 @@ import type { PeerMessage } from "./PeerMessage.ts"
 import type { LogId, LogIndex, Term } from "./Position.ts"
 import { entryAt, flawOfRecord } from "./RecordCodec.ts"
 import { readResult } from "./ResultCodec.ts"
+import type { SnapshotId } from "./Snapshot.ts"
 
 /** What stands in for a message when its bytes are none. */
 export interface Flawed {
@@ -122,6 +124,14 @@ const readPlain = (reader: ByteReader, kind: number): PeerMessage => {
       const flags = reader.u8()
       return { _tag: "ForwardReply", id: reader.u64(), result: readResult(reader, result, flags) }
     }
+    case messageKind.SnapshotReply: {
+      const progress = snapshotProgress[reader.u8()]
+      if (progress === undefined) reader.reject("an unknown progress")
+      reader.flags(0)
+      const term = reader.u64() as Term
+      const id = readSnapshotId(reader)
+      return { _tag: "SnapshotReply", term, id, offset: reader.u64(), progress: progress ?? "damaged" }
+    }
     case messageKind.StateDigest: {
       const flags = reader.flags(digestOfMajority)
       reader.flags(0)
@@ -152,6 +162,12 @@ const readUnflagged = (reader: ByteReader, kind: number): PeerMessage => {
   switch (kind) {
     case messageKind.TimeoutNow:
       return { _tag: "TimeoutNow", term: reader.u64() as Term }
+    case messageKind.SnapshotPiece: {
+      const term = reader.u64() as Term
+      const id = readSnapshotId(reader)
+      const offset = reader.u64()
+      return { _tag: "SnapshotPiece", term, id, offset, data: reader.copy(reader.left) }
+    }
     case messageKind.ForwardRequest: {
       const run = reader.u64()
       const id = reader.u64()
@@ -202,4 +218,9 @@ const readText = (reader: ByteReader, kind: number): PeerMessage => {
 const readLogId = (reader: ByteReader): LogId => {
   const term = reader.u64() as Term
   return { term, index: reader.u64() as LogIndex }
+}
+
+const readSnapshotId = (reader: ByteReader): SnapshotId => {
+  const last = readLogId(reader)
+  return { last, bytes: reader.u64(), checksum: reader.u32() }
 }

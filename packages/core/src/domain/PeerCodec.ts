@@ -19,7 +19,11 @@
  * | AdminRequest | u16 0, id u64, hops u64, remaining u64, JSON of the command |
  * | AdminReply | u16 0, id u64, JSON of the result |
  * | Refused | flags u8 (1 rolled back, else removed), u8 0, term u64, lost term u64, lost index u64 |
+ * | SnapshotPiece | u16 0, term u64, snapshot, offset u64, data |
+ * | SnapshotReply | progress u8 (0 receiving, 1 installing, 2 done, 3 damaged), u8 0, term u64, snapshot, offset u64 |
  * | StateDigest | flags u8 (1 majority), u8 0, term u64, index u64, digest u64 |
+ *
+ * A snapshot is named by its last term u64, last index u64, bytes u64 and checksum u32.
  *
  * An entry of an append is the length of its record as u32, and the record.
  *
@@ -38,6 +42,7 @@ import {
   messageVersion,
   readConfirmed,
   refusedRolledBack,
+  snapshotProgress,
   voteGranted,
   votePreVote,
   voteTransfer
@@ -46,6 +51,7 @@ import { readMessage } from "./MessageReader.ts"
 import type { AppendRequest, PeerMessage, PeerMessageOf } from "./PeerMessage.ts"
 import type { LogId } from "./Position.ts"
 import { encodeResult } from "./ResultCodec.ts"
+import type { SnapshotId } from "./Snapshot.ts"
 
 export { appendEntryOverheadBytes, appendOverheadBytes, maxMessageBytes } from "./MessageLayout.ts"
 
@@ -146,6 +152,16 @@ const encodeBody = (message: PeerMessage): Uint8Array => {
       putU64(bytes, putU64(bytes, 12, message.term), message.remainingMs)
       return bytes
     }
+    case "SnapshotPiece": {
+      const bytes = start(48 + message.data.length, 0, message.term)
+      putBytes(bytes, putU64(bytes, putSnapshotId(bytes, 12, message.id), message.offset), message.data)
+      return bytes
+    }
+    case "SnapshotReply": {
+      const bytes = start(48, snapshotProgress.indexOf(message.progress), message.term)
+      putU64(bytes, putSnapshotId(bytes, 12, message.id), message.offset)
+      return bytes
+    }
     case "StateDigest": {
       const bytes = start(28, message.majority ? digestOfMajority : 0, message.term)
       putU64(bytes, putU64(bytes, 12, message.index), message.digest)
@@ -188,6 +204,9 @@ const withText = (numbers: ReadonlyArray<number>, text: string): Uint8Array => {
 
 const putLogId = (bytes: Uint8Array, at: number, id: LogId): number =>
   putU64(bytes, putU64(bytes, at, id.term), id.index)
+
+const putSnapshotId = (bytes: Uint8Array, at: number, { bytes: size, checksum, last }: SnapshotId): number =>
+  putU32(bytes, putU64(bytes, putLogId(bytes, at, last), size), checksum)
 
 const encodeAppend = (append: AppendRequest): Uint8Array => {
   const { entries } = append

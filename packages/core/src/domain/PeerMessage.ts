@@ -11,6 +11,7 @@ import { LogEntryFields } from "./LogEntry.ts"
 import { Member } from "./Membership.ts"
 import { Outcome } from "./Outcome.ts"
 import { LogId, LogIndex, Term } from "./Position.ts"
+import { SnapshotId } from "./Snapshot.ts"
 
 const count = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
 
@@ -129,6 +130,14 @@ const fields = {
 }
 
 /**
+ * A piece of a snapshot (thesis §5.3), from `offset` on; without data it asks how far the receiver is.
+ *
+ * Its answer says what the receiver does with the snapshot `id`: it wants the bytes from `offset` on; it installs it
+ * (`installing`); it has all of it in its log or state (`done`); it found it damaged (`damaged`).
+ */
+const snapshotHeader = { term: Term, id: SnapshotId, offset: count }
+
+/**
  * Replicates entries after `previous`, or (without entries) is a heartbeat (§5.3). `round` numbers the leader's rounds
  * of contact.
  */
@@ -137,6 +146,8 @@ const appendHeader = { term: Term, previous: LogId, committed: LogIndex, round: 
 /** The Schema of all messages, with log entries field by field; what the hand-written codec is tested against. */
 export const PeerMessageFields = Schema.TaggedUnion({
   ...fields,
+  SnapshotPiece: { ...snapshotHeader, data: Schema.Uint8Array },
+  SnapshotReply: { ...snapshotHeader, progress: Schema.Literals(["receiving", "installing", "done", "damaged"]) },
   AppendRequest: { ...appendHeader, entries: Schema.Array(LogEntryFields) }
 })
 export type PeerMessageFields = typeof PeerMessageFields.Type
@@ -168,9 +179,12 @@ export interface Envelope {
   readonly message: PeerMessage
 }
 
-/** The lane a message travels on: raft traffic, or control requests, which must not delay it. */
-export const laneOf = (message: PeerMessage): "raft" | "control" => {
+/** The lane a message travels on: raft traffic, or control requests and bulk data, which must not delay it. */
+export const laneOf = (message: PeerMessage): "raft" | "control" | "bulk" => {
   switch (message._tag) {
+    case "SnapshotPiece":
+    case "SnapshotReply":
+      return "bulk"
     case "AdminRequest":
     case "AdminReply":
     case "ForwardRequest":

@@ -13,15 +13,20 @@ interface Run {
 }
 
 export class TermRuns {
-  private readonly base: LogId
-  private readonly runs: Array<Run>
+  private start: LogId
+  private runs: Array<Run>
   private end: LogIndex
 
   /** `last` is the index of the last entry, `base.index` when there is none. */
   constructor(runs: ReadonlyArray<Run>, last: LogIndex, base: LogId = logStart) {
-    this.base = base
+    this.start = base
     this.runs = runs.slice()
     this.end = last
+  }
+
+  /** The position right before the first entry. */
+  get base(): LogId {
+    return this.start
   }
 
   get last(): LogIndex {
@@ -31,13 +36,13 @@ export class TermRuns {
   /** The position of the last entry. */
   get lastId(): LogId {
     const run = this.runs.at(-1)
-    return run === undefined ? this.base : { term: run.term, index: this.end }
+    return run === undefined ? this.start : { term: run.term, index: this.end }
   }
 
   /** The term of the entry at `index`; undefined where the log has none. */
   termAt(index: LogIndex): Term | undefined {
-    if (index === this.base.index) return this.base.term
-    if (index < this.base.index || index > this.end) return undefined
+    if (index === this.start.index) return this.start.term
+    if (index < this.start.index || index > this.end) return undefined
     return this.runs[this.runAt(index)]!.term
   }
 
@@ -55,6 +60,25 @@ export class TermRuns {
     while (this.runs.length > 0 && this.runs.at(-1)!.first > this.end) this.runs.pop()
   }
 
+  /** Forgets the entries up to `index`, which is there; its position is the base now. */
+  dropUpTo(index: LogIndex): void {
+    const term = this.termAt(index)
+    if (index <= this.start.index || term === undefined) return
+    let gone = 0
+    while (gone < this.runs.length && (this.runs[gone + 1]?.first ?? this.end + 1) <= index + 1) gone++
+    this.runs = this.runs.slice(gone)
+    const first = this.runs[0]
+    if (first !== undefined && first.first <= index) this.runs[0] = { term: first.term, first: (index + 1) as LogIndex }
+    this.start = { term, index }
+  }
+
+  /** Begins anew, without entries, after a position. */
+  reset(base: LogId): void {
+    this.start = base
+    this.runs = []
+    this.end = base.index
+  }
+
   /** The highest index not above `index` whose term is not above `term`; the base where no entry is. */
   lastAtMost(index: LogIndex, term: Term): LogIndex {
     let upTo = Math.min(index, this.end)
@@ -64,7 +88,7 @@ export class TermRuns {
       if (run.term <= term) return upTo as LogIndex
       upTo = run.first - 1
     }
-    return this.base.index
+    return this.start.index
   }
 
   private runAt(index: LogIndex): number {

@@ -15,6 +15,8 @@ export interface CheckpointerOptions {
   readonly durableIndex: () => LogIndex
   readonly interval: Duration.Duration
   readonly bytes: number
+  /** Told of each checkpoint that has succeeded. */
+  readonly succeeded: () => void
 }
 
 export interface Checkpointer {
@@ -31,7 +33,7 @@ const looksPerInterval = 10
 export const make = Effect.fnUntraced(function*(
   options: CheckpointerOptions
 ): Effect.fn.Return<Checkpointer, never, StateStore | Scope.Scope> {
-  const { bytes, durableIndex, interval, machine } = options
+  const { bytes, durableIndex, interval, machine, succeeded } = options
   const store = yield* StateStore
   const clock = yield* Clock.Clock
   const counters = { count: 0, seconds: 0 }
@@ -49,6 +51,7 @@ export const make = Effect.fnUntraced(function*(
     const began = now()
     yield* Effect.uninterruptible(Effect.andThen(store.checkpoint(checkpoint), Effect.sync(() => machine.thaw())))
     counters.count++
+    succeeded()
     counters.seconds += now() - began
   })
 

@@ -98,6 +98,6 @@ const completion = (number: number, write: LogWrite): Persisted => {
     _tag: "Persisted",
     number,
     hardState: write.hardState,
-    last: last === undefined ? null : { term: last.term, index: last.index }
+    last: last === undefined ? write.reset ?? null : { term: last.term, index: last.index }
   }
 }

@@ -20,6 +20,8 @@ const applyPageBytes = 1024 * 1024
 export interface Errands {
   /** Asks for entries of the log for the state machine; a later wish replaces one that was not begun. */
   readonly readForApply: (from: LogIndex, to: LogIndex) => void
+  /** Drops the beginning of the log from the disk; a later wish includes an earlier one. */
+  readonly compact: (to: LogIndex) => void
   /** Makes the id of the cluster that admitted this node durable. */
   readonly adopt: (clusterId: ClusterId) => void
   /** Makes it durable that the cluster refuses this node. */
@@ -47,7 +49,12 @@ export const make = Effect.fnUntraced(function*(
   const news = yield* Queue.unbounded<News>()
   const sweeps = yield* Queue.sliding<true>(1)
   const space = yield* SpaceWatch.make(offer)
+  const compactions = yield* Queue.sliding<LogIndex>(1)
   let sweeping = false
+
+  const compact = Effect.gen(function*() {
+    while (true) yield* store.compact(yield* Queue.take(compactions))
+  })
 
   const readForApply = Effect.gen(function*() {
     while (true) {
@@ -80,6 +87,7 @@ export const make = Effect.fnUntraced(function*(
       }
     })
   return {
+    compact: (to) => void Queue.offerUnsafe(compactions, to),
     readForApply: (from, to) => void Queue.offerUnsafe(reads, [from, to] as const),
     adopt: (clusterId) => void Queue.offerUnsafe(news, { clusterId }),
     saveRefusal: (refused) => void Queue.offerUnsafe(news, { refused }),
@@ -96,6 +104,6 @@ export const make = Effect.fnUntraced(function*(
       state,
       identity,
       transport
-    ) => [readForApply, keepIdentity(identity, transport), sweep(state), space.run(state)]
+    ) => [readForApply, compact, keepIdentity(identity, transport), sweep(state), space.run(state)]
   }
 })

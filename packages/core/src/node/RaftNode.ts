@@ -25,6 +25,8 @@ import { drawClusterId, identify } from "./Identify.ts"
 import * as Life from "./Life.ts"
 import { recoverState } from "./Recovery.ts"
 
+import * as Snapshots from "./Snapshots.ts"
+
 /** The program's version, as other nodes and operators see it. */
 export const version = "0.1.0"
 
@@ -37,6 +39,7 @@ export interface RaftNode extends Omit<Life.Life, "inbox">, Life.Begun {
   readonly transport: OpenTransport
   readonly committer: Committer.Committer
   readonly checkpointer: Checkpointer.Checkpointer
+  readonly snapshots: Snapshots.Snapshots
   readonly stateStore: StateStore["Service"]
 }
 
@@ -61,7 +64,12 @@ export const make = Effect.fnUntraced(function*(
 
   const errands = yield* Errands.make(offer)
   const committer = yield* Committer.make(settings.commitTimeout, errands.persisted)
-  const state = new NodeState({
+  const snapshots = yield* Snapshots.make({
+    offer,
+    clusterId: () => state.clusterId,
+    bytesPerSecond: settings.limits.snapshotBytesPerSecond
+  })
+  const state: NodeState = new NodeState({
     id: identity.nodeId,
     incarnation: identity.incarnation,
     publicKey: transportPort.publicKey,
@@ -69,12 +77,8 @@ export const make = Effect.fnUntraced(function*(
     address,
     http: settings.http,
     refused: identity.refused ?? null,
-    electionTimeout: Duration.toMillis(settings.electionTimeout),
-    heartbeat: Duration.toMillis(settings.heartbeat),
-    clockDrift: settings.clockDrift,
-    limits: settings.limits,
+    ...timingAndLimits(settings),
     admission,
-    maxDirtyBytes: 16 * settings.checkpointBytes,
     version,
     hardState,
     log,
@@ -84,10 +88,8 @@ export const make = Effect.fnUntraced(function*(
     submit: committer.submit,
     commitBusySince: committer.busySince,
     offer,
-    watchDeadlines: errands.watchDeadlines,
-    readForApply: errands.readForApply,
-    adopt: errands.adopt,
-    saveRefusal: errands.saveRefusal,
+    snapshots: snapshots.desk,
+    ...errands,
     random: () => random.nextDoubleUnsafe(),
     clock: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
     observer
@@ -96,19 +98,29 @@ export const make = Effect.fnUntraced(function*(
     machine,
     durableIndex: () => state.durable.index,
     interval: settings.checkpointInterval,
-    bytes: settings.checkpointBytes
+    bytes: settings.checkpointBytes,
+    succeeded: () => offer({ _tag: "Checkpointed" })
   })
   const { fail } = yield* life.begin(state, checkpointer, [
     play(state, life.inbox),
     committer.run,
     committer.watch,
     checkpointer.run,
+    ...snapshots.loops,
     ...errands.loops(state, identity, transport)
   ])
   const { incarnation } = identity
   const stateStore = yield* StateStore
   const { http } = settings
-  return { ...life, fail, state, address, http, incarnation, transport, committer, checkpointer, stateStore }
+  return { ...life, fail, state, address, http, incarnation, transport, committer, checkpointer, snapshots, stateStore }
+})
+
+const timingAndLimits = ({ checkpointBytes, clockDrift, electionTimeout, heartbeat, limits }: Settings) => ({
+  electionTimeout: Duration.toMillis(electionTimeout),
+  heartbeat: Duration.toMillis(heartbeat),
+  clockDrift,
+  limits,
+  maxDirtyBytes: 16 * checkpointBytes
 })
 
 interface Settled {

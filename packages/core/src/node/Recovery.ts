@@ -8,7 +8,7 @@ import { decodeCommand } from "../domain/CommandCodec.ts"
 import { flawOfFeatures } from "../domain/Features.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import { emptyMembership } from "../domain/Membership.ts"
-import { type LogIndex, logStart } from "../domain/Position.ts"
+import { type LogId, type LogIndex, logStart } from "../domain/Position.ts"
 import { TermRuns } from "../domain/TermRuns.ts"
 import { LogStore, type RecoveredLog } from "../LogStore.ts"
 import { MembershipLog } from "../state/MembershipLog.ts"
@@ -24,6 +24,8 @@ export interface Recovered {
   readonly memberships: MembershipLog
 }
 
+const isSamePlace = (a: LogId, b: LogId | null): boolean => b !== null && a.index === b.index && a.term === b.term
+
 export const recoverState = Effect.fnUntraced(function*(
   found: RecoveredLog,
   windowBytes: number
@@ -31,9 +33,16 @@ export const recoverState = Effect.fnUntraced(function*(
   const logStore = yield* LogStore
   const stateStore = yield* StateStore
   const meta = yield* stateStore.recover
-  const terms = new TermRuns(found.terms, found.last, found.base)
   const applied = meta?.applied ?? logStart
-  if (applied.index > found.last || terms.termAt(applied.index) !== applied.term) {
+  let terms = new TermRuns(found.terms, found.last, found.base)
+  const isAhead = applied.index > found.base.index && terms.termAt(applied.index) !== applied.term
+  if (isAhead && isSamePlace(applied, yield* stateStore.installed)) {
+    // A snapshot was installed, and the log was to begin anew after it when the node ended.
+    yield* logStore.write({ hardState: null, entries: [], reset: applied })
+    terms = new TermRuns([], applied.index, applied)
+  }
+  const { last } = terms
+  if (terms.termAt(applied.index) !== applied.term) {
     return yield* new StorageFailed({
       message:
         `the checkpointed state stands at entry ${applied.index} of term ${applied.term}, which the log, ending ` +
@@ -41,17 +50,17 @@ export const recoverState = Effect.fnUntraced(function*(
         "as a new node with an empty one"
     })
   }
-  const log = new RaftLog(terms, found.first)
+  const log = new RaftLog(terms)
   const memberships = new MembershipLog(
     meta === null ? (0 as LogIndex) : applied.index,
     meta?.membership ?? emptyMembership
   )
   let window: Array<LogEntry> = []
   let weight = 0
-  for (let from = applied.index + 1; from <= found.last;) {
-    const page = yield* logStore.read(from as LogIndex, found.last, pageBytes)
+  for (let from = applied.index + 1; from <= last;) {
+    const page = yield* logStore.read(from as LogIndex, last, pageBytes)
     if (page.length === 0) {
-      return yield* new StorageFailed({ message: `the log lacks entry ${from}, although it ends at ${found.last}` })
+      return yield* new StorageFailed({ message: `the log lacks entry ${from}, although it ends at ${last}` })
     }
     let oldest = 0
     for (const entry of page) {

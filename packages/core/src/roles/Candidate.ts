@@ -13,6 +13,7 @@ import type { NodeMessage } from "../state/NodeMessage.ts"
 import { peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
 import { refuseForward, refuseShed } from "./Forwarding.ts"
+import { takeNews } from "./News.ts"
 import type { NodeState } from "./NodeState.ts"
 
 export class Candidate {
@@ -58,12 +59,6 @@ export class Candidate {
         return
       case "SweepDue":
         return sweep(node)
-      case "ApplyMore":
-        return node.applyMore()
-      case "SpaceChanged":
-        node.diskFull = message.full
-        node.spaceLeft = message.bytes
-        return
       case "Close":
         node.closing = true
         message.done()
@@ -72,6 +67,8 @@ export class Candidate {
       case "Adopted":
       case "HeartbeatDue":
         return
+      default:
+        return takeNews(node, message)
     }
   }
 
@@ -112,6 +109,8 @@ export class Candidate {
         return node.belonging.refused === null ? undefined : node.become("Follower")
       case "AppendReply":
       case "TimeoutNow":
+      case "SnapshotPiece":
+      case "SnapshotReply":
       case "LinkReport":
       case "StateDigest":
         return

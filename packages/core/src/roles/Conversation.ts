@@ -30,7 +30,8 @@ export const mayListen = (node: NodeState, envelope: Envelope): boolean => {
   }
   if (current.members.some((other) => other.publicKey === publicKey)) return false
   if (node.clusterId === null) return clusterId !== null
-  return clusterId === node.clusterId && (message._tag === "AppendRequest" || message._tag === "VoteRequest")
+  return clusterId === node.clusterId &&
+    (message._tag === "AppendRequest" || message._tag === "VoteRequest" || message._tag === "SnapshotPiece")
 }
 
 /**
@@ -47,7 +48,7 @@ export const takeRefusal = (node: NodeState, refusal: PeerMessageOf<"Refused">):
 
 /** Whether a message asks for what a refused node must not do any more. */
 export const isForMembers = ({ _tag }: PeerMessage): boolean =>
-  _tag === "VoteRequest" || _tag === "AppendRequest" || _tag === "TimeoutNow"
+  _tag === "VoteRequest" || _tag === "AppendRequest" || _tag === "TimeoutNow" || _tag === "SnapshotPiece"
 
 const isOwnJoin = ({ command }: PeerMessageOf<"AdminRequest">, { from, incarnation, publicKey }: Envelope): boolean =>
   command._tag === "Join" && command.id === from && command.publicKey === publicKey &&
@@ -61,6 +62,8 @@ export const higherTerm = (node: NodeState, message: PeerMessage): Term | null =
     case "TimeoutNow":
     case "LinkReport":
     case "StateDigest":
+    case "SnapshotPiece":
+    case "SnapshotReply":
       return message.term > node.term ? message.term : null
     case "VoteReply":
       // A granted pre-vote names the term that was asked about, which nobody has entered.

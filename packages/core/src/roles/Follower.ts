@@ -17,7 +17,9 @@ import { passOn, peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, isForMembers, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
 import { refuseForward, refuseShed } from "./Forwarding.ts"
 import { withholdsMs } from "./Leasing.ts"
+import { takeNews } from "./News.ts"
 import type { NodeState } from "./NodeState.ts"
+import { takePiece } from "./SnapshotReceiving.ts"
 
 export class Follower {
   private readonly node: NodeState
@@ -64,23 +66,19 @@ export class Follower {
         return
       case "SweepDue":
         return sweep(node)
-      case "ApplyMore":
-        return node.applyMore()
       case "Welcomed":
         return node.belonging.welcome(message.members)
       case "Adopted":
         node.clusterId = message.clusterId
         node.adopting = false
         return
-      case "SpaceChanged":
-        node.diskFull = message.full
-        node.spaceLeft = message.bytes
-        return
       case "Close":
         node.closing = true
         return message.done()
       case "HeartbeatDue":
         return
+      default:
+        return takeNews(node, message)
     }
   }
 
@@ -111,6 +109,9 @@ export class Follower {
       }
       case "AppendRequest":
         return message.term < node.term ? refuseStale(node, from, message) : this.append(envelope, message)
+      case "SnapshotPiece":
+        if (message.term === node.term && (node.leader === null || node.leader === from)) takePiece(node, from, message)
+        return
       case "TimeoutNow":
         return this.timeoutNow(envelope, message)
       case "ForwardRequest":
@@ -131,6 +132,7 @@ export class Follower {
         return takeRefusal(node, message)
       case "VoteReply":
       case "AppendReply":
+      case "SnapshotReply":
       case "LinkReport":
         return
     }

@@ -27,6 +27,7 @@ import { flawOfForwarded, forwardedWrite, refuseForward, refuseShed } from "./Fo
 import { Handover } from "./Handover.ts"
 import { LeaderReads } from "./LeaderReads.ts"
 import { leave, resign, sendBack } from "./Leaving.ts"
+import { takeNews } from "./News.ts"
 import type { NodeState } from "./NodeState.ts"
 import { Replication } from "./Replication.ts"
 
@@ -61,6 +62,7 @@ export class Leader {
     node.progress = this.replication.progress
     node.leadership = {
       isLive: (id) => this.replication.isLive(id, 2 * node.parts.electionTimeout),
+      needed: () => this.replication.needed(),
       knows: (id) => this.knows(id),
       held: () => this.held()
     }
@@ -98,19 +100,18 @@ export class Leader {
         sweep(node)
         if (this.handover.sweep()) this.takeParked()
         return this.reads.prune()
-      case "ApplyMore":
-        return node.applyMore()
-      case "SpaceChanged":
-        node.diskFull = message.full
-        node.spaceLeft = message.bytes
-        return
       case "Close":
         node.closing = true
         return this.handover.close(message.done)
+      case "SnapshotBuilt":
+      case "SnapshotRead":
+        return this.replication.snapshots.take(message)
       case "ElectionDue":
       case "Welcomed":
       case "Adopted":
         return
+      default:
+        return takeNews(node, message)
     }
   }
 
@@ -156,6 +157,7 @@ export class Leader {
     this.reads.end()
     sendBack(node)
     this.changes.end()
+    this.replication.snapshots.end()
     this.handover.end()
     node.resetElectionDeadline()
   }
@@ -190,6 +192,9 @@ export class Leader {
         if (message.term !== node.term) return
         if (findMember(node.membership, from)?.incarnation === null) this.changes.met(from, incarnation)
         return this.replication.receive(from, message)
+      case "SnapshotReply":
+        if (message.term === node.term) this.replication.snapshotReply(from, message)
+        return
       case "LinkReport":
         if (message.term === node.term) this.changes.readiness.reports.set(from, message)
         return
@@ -206,6 +211,7 @@ export class Leader {
       case "ReadIndexReply":
       case "AdminReply":
         return takeAnswer(node, from, message)
+      case "SnapshotPiece":
       case "VoteReply":
       case "TimeoutNow":
       case "Refused":

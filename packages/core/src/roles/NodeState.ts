@@ -21,6 +21,7 @@ import type { Role } from "../domain/Role.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
 import type { Admission } from "../state/Admission.ts"
 import { type Counters, zeroCounters } from "../state/Counters.ts"
+import { Durability, type Durable } from "../state/Durability.ts"
 import type { Leadership } from "../state/Leadership.ts"
 import { MemberSession } from "../state/MemberSession.ts"
 import type { MembershipLog } from "../state/MembershipLog.ts"
@@ -29,8 +30,8 @@ import type { NodeObserver, NodeView } from "../state/Observer.ts"
 import { PendingReads } from "../state/PendingReads.ts"
 import { PendingWrites } from "../state/PendingWrites.ts"
 import type { RaftLog } from "../state/RaftLog.ts"
+import type { Incoming, SnapshotDesk } from "../state/SnapshotDesk.ts"
 import type { StateMachine } from "../state/StateMachine.ts"
-import { WriteBuffer } from "../state/WriteBuffer.ts"
 import type { DurableClaim } from "../Transport.ts"
 import { Belonging, type BelongingParts } from "./Belonging.ts"
 import { ForwardFilter } from "./ForwardFilter.ts"
@@ -63,6 +64,9 @@ export interface NodeParts extends BelongingParts {
   readonly offer: (message: NodeMessage) => void
   /** Makes sure that deadlines are swept as long as something waits. */
   readonly watchDeadlines: () => void
+  /** Drops entries from the disk, which the log in memory has dropped already. */
+  readonly compact: (to: LogIndex) => void
+  readonly snapshots: SnapshotDesk
   /** Asks for entries that left the memory window, for the state machine. */
   readonly readForApply: (from: LogIndex, to: LogIndex) => void
   /** Asks that the cluster id a leader told be made durable; `Adopted` follows. */
@@ -119,7 +123,7 @@ export class NodeState {
   leaseUntil = Number.NEGATIVE_INFINITY
   readonly startedAt: number
   commit: LogIndex
-  durable: { readonly term: Term; readonly votedFor: NodeId | null; readonly index: LogIndex }
+  readonly disk: Durability
   progress: ReadonlyMap<NodeId, { readonly match: LogIndex; readonly next: LogIndex }> | null = null
   closing = false
   diskFull = false
@@ -135,16 +139,12 @@ export class NodeState {
   readonly transfers: Array<Pick<Administer, "deadline" | "done">> = []
   /** What only a leader knows, while this node is one. */
   leadership: Leadership | null = null
+  /** A snapshot on its way in. */
+  incoming: Incoming | null = null
 
-  private readonly buffer = new WriteBuffer()
-  private submitted = 0
-  private persistedNumber = 0
-  private hardStateNumber = 0
-  private truncations: Array<{ readonly number: number; readonly from: LogIndex }> = []
-  private held: Array<{ readonly number: number; readonly send: () => void }> = []
   private readingForApply = false
   private applyAgain = false
-  private readonly view: NodeView
+  readonly view: NodeView
 
   constructor(parts: NodeParts) {
     this.parts = parts
@@ -156,7 +156,7 @@ export class NodeState {
     this.term = parts.hardState.term
     this.votedFor = parts.hardState.votedFor
     this.bootTerm = parts.hardState.term
-    this.durable = { ...parts.hardState, index: parts.log.last }
+    this.disk = new Durability({ ...parts.hardState, index: parts.log.last })
     this.commit = parts.machine.applied
     this.now = parts.clock()
     this.startedAt = this.now
@@ -180,6 +180,11 @@ export class NodeState {
     return since !== null && this.now - since > ms
   }
 
+  /** What this node's own disk holds for certain. */
+  get durable(): Durable {
+    return this.disk.durable
+  }
+
   get membership(): Membership {
     return this.memberships.current
   }
@@ -190,7 +195,7 @@ export class NodeState {
 
   /** Whether everything this node said of its term and vote is durable. */
   get hardStateIsDurable(): boolean {
-    return this.persistedNumber >= this.hardStateNumber
+    return this.disk.hardStateIsDurable
   }
 
   /** A time-out uniform in [T, 2 T), drawn anew each time (paper §5.2). */
@@ -223,7 +228,7 @@ export class NodeState {
     this.term = term
     this.votedFor = null
     // What still waited for the disk spoke for the old term.
-    this.held = []
+    this.disk.forgetHeld()
     this.setLeader(null)
     this.saveHardState()
   }
@@ -252,7 +257,7 @@ export class NodeState {
   /** Adds an entry to the log; a membership is in force from here on (thesis §4.1). */
   append(entry: LogEntry): void {
     this.log.push(entry)
-    this.buffer.push(entry)
+    this.disk.push(entry)
     if (entry.kind !== commandKind.Configure) return
     const command = decodeCommand(entry.record)
     if (command._tag === "Configure") {
@@ -266,8 +271,7 @@ export class NodeState {
   truncateFrom(index: LogIndex): void {
     if (index <= this.commit) throw new Error(`entry ${index} is committed and was to be replaced`)
     this.log.truncateFrom(index)
-    if (this.durable.index >= index) this.durable = { ...this.durable, index: (index - 1) as LogIndex }
-    this.truncations.push({ number: this.submitted + 1, from: index })
+    this.disk.truncateFrom(index)
     this.belonging.truncateFrom(index)
   }
 
@@ -283,9 +287,7 @@ export class NodeState {
 
   /** Does `send` once everything that this node has decided so far is durable: at once, if it is already. */
   whenDurable(send: () => void): void {
-    const number = this.buffer.isEmpty ? this.submitted : this.submitted + 1
-    if (number <= this.persistedNumber) send()
-    else this.held.push({ number, send })
+    this.disk.whenDurable(send)
   }
 
   /** Keeps an administrative request, unless it is answered already, until a leader is known. */
@@ -295,25 +297,7 @@ export class NodeState {
 
   /** Takes note of a durable step. */
   persisted(message: Persisted): void {
-    this.persistedNumber = message.number
-    let { index, term, votedFor } = this.durable
-    if (message.hardState !== null) {
-      term = message.hardState.term
-      votedFor = message.hardState.votedFor
-    }
-    if (message.last !== null) {
-      // What a later write replaces may be gone before that write is known to be done.
-      let durable = message.last.index
-      for (const cut of this.truncations) {
-        if (cut.number > message.number) durable = Math.min(durable, cut.from - 1) as LogIndex
-      }
-      if (durable > index && (durable < message.last.index || this.log.termAt(durable) === message.last.term)) {
-        index = durable
-      }
-    }
-    if (this.truncations.length > 0) this.truncations = this.truncations.filter((cut) => cut.number > message.number)
-    this.durable = { term, votedFor, index }
-    while (this.held.length > 0 && this.held[0]!.number <= this.persistedNumber) this.held.shift()!.send()
+    this.disk.persisted(message, this.termAt)
   }
 
   /** Raises the commit index, never beyond the log. */
@@ -329,7 +313,7 @@ export class NodeState {
 
   /** Ends a turn: hands new writes to the committer, applies what is committed, and lets go what is settled. */
   endTurn(): void {
-    if (!this.buffer.isEmpty) this.parts.submit(++this.submitted, this.buffer.take())
+    this.disk.submit(this.parts.submit)
     this.applyCommitted()
     this.reads.serve(this.machine.applied, this.machine.revision)
     this.parts.transport.flush()
@@ -349,6 +333,7 @@ export class NodeState {
    */
   applyRead(entries: ReadonlyArray<LogEntry>): void {
     this.readingForApply = false
+    if (this.machine.isReplacing) return
     for (const entry of entries) {
       if (entry.index > this.commit || entry.term !== this.log.termAt(entry.index)) return
       if (entry.index === this.machine.applied + 1) this.apply(entry)
@@ -361,7 +346,7 @@ export class NodeState {
   }
 
   private applyCommitted(): void {
-    if (this.readingForApply) return
+    if (this.readingForApply || this.machine.isReplacing) return
     for (let n = 0; this.machine.applied < this.commit; n++) {
       const index = (this.machine.applied + 1) as LogIndex
       if (n === appliedPerTurn) {
@@ -386,7 +371,8 @@ export class NodeState {
   }
 
   private saveHardState(): void {
-    this.buffer.setHardState({ term: this.term, votedFor: this.votedFor })
-    this.hardStateNumber = this.submitted + 1
+    this.disk.setHardState({ term: this.term, votedFor: this.votedFor })
   }
+
+  private readonly termAt = (index: LogIndex): Term | undefined => this.log.termAt(index)
 }

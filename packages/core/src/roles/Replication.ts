@@ -9,11 +9,12 @@ import type { NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import { directoryOf } from "../domain/PeerDirectory.ts"
 import type { AppendRequest, PeerMessageOf } from "../domain/PeerMessage.ts"
-import { before, type LogIndex, type Term } from "../domain/Position.ts"
+import { before, type LogIndex, logStart, type Term } from "../domain/Position.ts"
 import { ContactRounds } from "../rules/ContactRounds.ts"
 import { agreeingUpTo } from "../rules/LogMatching.ts"
 import { Progress } from "../rules/Progress.ts"
 import type { NodeState } from "./NodeState.ts"
+import { SnapshotSending } from "./SnapshotSending.ts"
 
 /** An append carries at most this many bytes of entries, but at least one entry. */
 const maxAppendBytes = 1024 * 1024
@@ -26,6 +27,7 @@ export class Replication {
   private readonly node: NodeState
   private readonly readForPeer: (id: NodeId, from: LogIndex) => void
   private readonly rounds: ContactRounds
+  readonly snapshots: SnapshotSending
   /** Everybody gets an append in this turn, with or without entries. */
   private broadcast = false
   /** The last append of this turn: followers that stand alike get the very same object, and it is encoded once. */
@@ -36,6 +38,7 @@ export class Replication {
   /** `readForPeer` has entries read that left the memory window; `EntriesRead` follows. */
   constructor(node: NodeState, readForPeer: (id: NodeId, from: LogIndex) => void) {
     this.node = node
+    this.snapshots = new SnapshotSending(node, this.progress)
     this.readForPeer = readForPeer
     this.rounds = new ContactRounds(node.parts.electionTimeout * roundGrain)
     this.follow()
@@ -66,6 +69,7 @@ export class Replication {
   /** A heartbeat is due: links that took nothing are tried again. */
   retry(): void {
     for (const progress of this.progress.values()) progress.refused = false
+    this.snapshots.retry()
   }
 
   /** A write that `id` forwarded is in the log at `index`: its caller waits until `id` knows that it is committed. */
@@ -122,7 +126,30 @@ export class Replication {
     }
     if (reply.matched) {
       if (reply.index <= this.node.log.last) progress.matched(reply.index, this.round)
-    } else progress.rejected(reply.index, agreeingUpTo(this.node.log, reply.hint))
+    } else this.rejected(progress, reply)
+  }
+
+  private rejected(progress: Progress, { hint, index }: PeerMessageOf<"AppendReply">): void {
+    const { log } = this.node
+    const { base } = log
+    const agreed = agreeingUpTo(log, hint)
+    // What was dropped cannot be compared: where the logs agree before the base only, it is taken for no agreement.
+    const isBefore = hint.index < base.index || (hint.index === base.index && hint.term !== base.term) ||
+      (agreed.index === base.index && base.term > hint.term)
+    if (isBefore) progress.rejected(index, { ...logStart, index: Math.min(hint.index, base.index - 1) as LogIndex })
+    else if (progress.state !== "Snapshot") progress.rejected(index, agreed)
+    else if (agreed.index > base.index) progress.helped(agreed.index)
+  }
+
+  /** Takes a follower's word on the snapshot that it gets. */
+  snapshotReply(from: NodeId, reply: PeerMessageOf<"SnapshotReply">): void {
+    const done = this.snapshots.receive(from, reply)
+    if (done !== null && done <= this.node.log.last) this.progress.get(from)?.helped(done)
+  }
+
+  /** The lowest index after which a follower in contact may still need entries. */
+  needed(): number {
+    return this.snapshots.needed((id) => this.isLive(id, 2 * this.node.parts.electionTimeout))
   }
 
   /** Entries read back for a follower have come. */
@@ -145,9 +172,12 @@ export class Replication {
         if (this.broadcast) this.refuse(id, progress.match)
         continue
       }
+      const { index: base } = this.node.log.base
+      if (progress.next <= base || progress.state === "Snapshot") progress.needSnapshot(base)
       const sent = this.sendNew(id, progress)
       if (!sent && (this.broadcast || this.owesCommit(progress))) this.sendAppend(id, progress, [])
     }
+    this.snapshots.flush()
     this.broadcast = false
     this.last = null
     if (!this.dismisses) return

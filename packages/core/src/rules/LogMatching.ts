@@ -23,11 +23,13 @@ export type Match =
 
 /** Compares an append of `entries` after `previous` with the follower's log. `entries` are contiguous. */
 export const matchAppend = (log: FollowerLog, previous: LogId, entries: ReadonlyArray<LogEntry>): Match => {
-  const known = log.terms.termAt(previous.index)
+  // What lies before the base is committed here, and no leader has anything else there (§5.4).
+  const covered = log.terms.base.index - previous.index
+  const known = covered > 0 ? previous.term : log.terms.termAt(previous.index)
   if (previous.index > log.last || known !== previous.term) {
     return { _tag: "Rejected", hint: agreeingUpTo(log, previous) }
   }
-  let skip = 0
+  let skip = Math.max(0, Math.min(covered, entries.length))
   for (; skip < entries.length; skip++) {
     const entry = entries[skip]!
     if (entry.index > log.last) break

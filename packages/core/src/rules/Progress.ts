@@ -2,7 +2,7 @@
  * What a leader knows of one follower's log, and what to send it next (paper §5.3; etcd's probe and replicate states).
  *
  * Probe: where the logs agree is not known; one append at a time. Replicate: appends flow without waiting for answers,
- * within a window of bytes.
+ * within a window of bytes. Snapshot: it needs entries that are gone, and gets heartbeats only until it has a snapshot.
  *
  * Invariant: `match < next <= leader's last + 1`, and `match` never falls during a leader's term. What is on its way
  * lies between the two. A late or repeated rejection changes nothing.
@@ -19,7 +19,7 @@ interface Inflight {
 }
 
 export class Progress {
-  state: "Probe" | "Replicate" = "Probe"
+  state: "Probe" | "Replicate" | "Snapshot" = "Probe"
   match = 0 as LogIndex
   next: LogIndex
   /** In Probe: an append is out and neither answer nor heartbeat has come since. */
@@ -57,6 +57,7 @@ export class Progress {
   /** Whether an append may go out now, with `windowBytes` as the bound on what is unanswered. */
   maySend(windowBytes: number): boolean {
     if (this.refused || this.forgot) return false
+    if (this.state === "Snapshot") return false
     return this.state === "Probe" ? !this.paused : this.inflightBytes < windowBytes
   }
 
@@ -91,7 +92,9 @@ export class Progress {
       done++
     }
     if (done > 0) this.inflight.splice(0, done)
-    if (this.state === "Probe") {
+    // While a snapshot is needed, only what it ends with, or more, is agreement enough.
+    if (this.state === "Snapshot" && index < this.next - 1) return news
+    if (this.state !== "Replicate") {
       // Any agreement tells where the logs meet: from here on appends may flow.
       this.state = "Replicate"
       this.next = (this.match + 1) as LogIndex
@@ -105,10 +108,25 @@ export class Progress {
    * own log). Returns whether the rejection was about what was really outstanding.
    */
   rejected(rejected: LogIndex, agreed: LogId): boolean {
-    if (rejected <= this.match) return false
+    if (rejected <= this.match || this.state === "Snapshot") return false
     if (this.state === "Probe" && rejected !== this.next - 1) return false
     this.probe(Math.max(this.match + 1, Math.min(rejected, agreed.index + 1)) as LogIndex)
     return true
+  }
+
+  /**
+   * The entries up to `base` are gone from the leader's log, and this follower needs some of them: nothing but a
+   * snapshot helps. `next` stays right after the base, which heartbeats name.
+   */
+  needSnapshot(base: LogIndex): void {
+    if (this.state !== "Snapshot") this.probe((base + 1) as LogIndex)
+    this.state = "Snapshot"
+    this.next = (base + 1) as LogIndex
+  }
+
+  /** The follower has what a snapshot holds, or says that its log goes on after `index`: it is probed there. */
+  helped(index: LogIndex): void {
+    if (this.state === "Snapshot") this.probe(Math.max(index, this.match) + 1 as LogIndex)
   }
 
   /**

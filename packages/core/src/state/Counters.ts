@@ -8,6 +8,7 @@ export interface Counters {
   forwarded: number
   retried: number
   disagreements: number
+  snapshotsInstalled: number
 }
 
 export const zeroCounters = (): Counters => ({
@@ -17,5 +18,6 @@ export const zeroCounters = (): Counters => ({
   readRounds: 0,
   forwarded: 0,
   retried: 0,
-  disagreements: 0
+  disagreements: 0,
+  snapshotsInstalled: 0
 })

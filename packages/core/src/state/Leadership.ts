@@ -18,4 +18,6 @@ export interface Leadership {
   readonly isLive: (id: NodeId) => boolean
   /** What it holds for callers and peers; see `heldBy`. */
   readonly held: () => Readonly<Record<string, number>>
+  /** The index after which a follower in contact may still need entries; infinite where none needs any. */
+  readonly needed: () => number
 }

@@ -45,6 +45,12 @@ export class MembershipLog {
     return [this.committed, ...this.appended].map(({ membership }) => membership)
   }
 
+  /** A snapshot that ends at `index` holds this committed membership; the log before and after it is gone. */
+  reset(index: LogIndex, membership: Membership): void {
+    this.committed = { index, membership }
+    this.appended = []
+  }
+
   append(index: LogIndex, membership: Membership): void {
     this.appended.push({ index, membership })
   }

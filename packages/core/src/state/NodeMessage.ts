@@ -7,6 +7,7 @@ import type { LogId } from "../domain/Position.ts"
 import type { HardState } from "../LogStore.ts"
 import type { PendingRead } from "./PendingReads.ts"
 import type { PendingWrite } from "./PendingWrites.ts"
+import type { SnapshotNews } from "./SnapshotDesk.ts"
 
 /** The committer made everything up to submission `number` durable; `last` is the last entry of that step. */
 export interface Persisted {
@@ -40,6 +41,7 @@ export type NodeMessage =
   | { readonly _tag: "Shed"; readonly envelope: Envelope }
   | Persisted
   | EntriesRead
+  | SnapshotNews
   /** The follower's or candidate's time-out is over, unless something has moved its deadline. */
   | { readonly _tag: "ElectionDue" }
   | { readonly _tag: "HeartbeatDue" }

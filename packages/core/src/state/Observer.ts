@@ -5,7 +5,7 @@ import type { NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
-import type { LogIndex, Revision, Term } from "../domain/Position.ts"
+import type { LogId, LogIndex, Revision, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 
 /** A node's own state as its owner sees it; valid only during the call that it is passed to. */
@@ -45,6 +45,8 @@ export interface NodeObserver {
   readonly applied: (view: NodeView, entry: LogEntry, outcome: Outcome) => void
   /** Entries joined the in-memory log, replacing everything from the first one's index. */
   readonly appended: (view: NodeView, entries: ReadonlyArray<LogEntry>) => void
+  /** A snapshot took the place of the state and, unless `keepsLog`, of the log, which begins anew after it. */
+  readonly installed: (view: NodeView, last: LogId, keepsLog: boolean) => void
 }
 
 export const Observer = Context.Reference<NodeObserver | null>("@distkv/core/Observer", { defaultValue: () => null })

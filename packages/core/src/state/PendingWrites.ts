@@ -225,6 +225,20 @@ export class PendingWrites {
     this.settle(write, unknown(write, message))
   }
 
+  /** A snapshot holds everything up to `index`: what was answered is to be seen here now, of the rest nobody knows. */
+  passed(index: LogIndex): void {
+    for (const [at, write] of this.logged) {
+      if (at <= index) {
+        this.settle(write, unknown(write, "a snapshot has passed it, and does not say what became of it"))
+      }
+    }
+    for (const [at, writes] of this.answered) {
+      if (at > index) continue
+      this.answered.delete(at)
+      for (const each of writes) this.settle(each, { _tag: "Applied", index: at, outcome: each.outcome! })
+    }
+  }
+
   /** Settles what has reached its deadline; `leaderless` says why a write never got into a log. */
   expire(now: number, leaderless: boolean): void {
     for (const write of this.deadlines.expire(now)) this.settle(write, this.expiryOf(write, leaderless))

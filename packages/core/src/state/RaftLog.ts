@@ -12,20 +12,34 @@ import type { TermRuns } from "../domain/TermRuns.ts"
 /** Bytes that an entry weighs beside its record. */
 const entryOverhead = 64
 
+/** A size is noted at each index that has none of these bits. */
+const sizeGrain = 15
+
 export class RaftLog {
   readonly terms: TermRuns
-  /** The first index of the log. */
-  readonly first: LogIndex
   private ring: Array<LogEntry | undefined> = new Array(1024).fill(undefined)
   private mask = 1023
   private windowStart: LogIndex
   private bytes = 0
+  /** Bytes of all entries that were in the window since the start, the truncated ones not. */
+  private total = 0
+  /** `total` right after some of the entries, in order. */
+  private sizes: Array<{ readonly index: LogIndex; readonly total: number }> = []
 
   /** A log whose entries are all in the store, none in the window. */
-  constructor(terms: TermRuns, first: LogIndex) {
+  constructor(terms: TermRuns) {
     this.terms = terms
-    this.first = first
     this.windowStart = (terms.last + 1) as LogIndex
+  }
+
+  /** The position right before the first entry. */
+  get base(): LogId {
+    return this.terms.base
+  }
+
+  /** The first index of the log. */
+  get first(): LogIndex {
+    return (this.terms.base.index + 1) as LogIndex
   }
 
   get last(): LogIndex {
@@ -59,12 +73,18 @@ export class RaftLog {
     this.terms.push(entry.term)
     if (this.last - this.windowStart >= this.mask) this.grow()
     this.ring[entry.index & this.mask] = entry
-    this.bytes += entry.record.length + entryOverhead
+    const size = entry.record.length + entryOverhead
+    this.bytes += size
+    this.total += size
+    if ((entry.index & sizeGrain) === 0) this.sizes.push({ index: entry.index, total: this.total })
   }
 
   /** Removes the entry at `index` and all after it. */
   truncateFrom(index: LogIndex): void {
+    const before = this.bytes
     for (let i = this.last; i >= Math.max(index, this.windowStart); i--) this.drop(i)
+    this.total -= before - this.bytes
+    while (this.sizes.length > 0 && this.sizes.at(-1)!.index >= index) this.sizes.pop()
     this.terms.truncateFrom(index)
     if (this.windowStart > this.last + 1) this.windowStart = (this.last + 1) as LogIndex
   }
@@ -76,6 +96,41 @@ export class RaftLog {
     this.windowStart = entry.index
     this.ring[entry.index & this.mask] = entry
     this.bytes += entry.record.length + entryOverhead
+  }
+
+  /** Forgets the entries up to `index`, which is in the log. */
+  dropUpTo(index: LogIndex): void {
+    while (this.windowStart <= index) this.forgetFirst()
+    this.terms.dropUpTo(index)
+    let gone = 0
+    while (gone < this.sizes.length && this.sizes[gone]!.index < index) gone++
+    this.sizes = this.sizes.slice(gone)
+  }
+
+  /** Begins anew, without entries, after a position that a snapshot holds. */
+  reset(base: LogId): void {
+    while (this.windowStart <= this.last) this.forgetFirst()
+    this.terms.reset(base)
+    this.windowStart = (base.index + 1) as LogIndex
+    this.total = 0
+    this.sizes = []
+  }
+
+  /**
+   * The lowest index after which there are at most about `maxBytes` of entries; the base where all are within it. What
+   * was in the log before the start of the process weighs nothing: its sizes are not known.
+   */
+  lowestWithin(maxBytes: number): LogIndex {
+    let low = 0
+    let high = this.sizes.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.total - this.sizes[middle]!.total <= maxBytes) high = middle
+      else low = middle + 1
+    }
+    const { base } = this
+    if (low === 0) return base.index
+    return Math.max(base.index, this.sizes[low]?.index ?? this.last) as LogIndex
   }
 
   /**
@@ -97,10 +152,12 @@ export class RaftLog {
 
   /** Forgets the oldest entries up to `upTo` while the window weighs more than `maxBytes`. */
   evict(upTo: LogIndex, maxBytes: number): void {
-    while (this.bytes > maxBytes && this.windowStart <= upTo) {
-      this.drop(this.windowStart)
-      this.windowStart = (this.windowStart + 1) as LogIndex
-    }
+    while (this.bytes > maxBytes && this.windowStart <= upTo) this.forgetFirst()
+  }
+
+  private forgetFirst(): void {
+    this.drop(this.windowStart)
+    this.windowStart = (this.windowStart + 1) as LogIndex
   }
 
   private drop(index: LogIndex): void {

@@ -5,15 +5,17 @@
  * and after its first index.
  */
 import type { LogEntry } from "../domain/LogEntry.ts"
+import type { LogId } from "../domain/Position.ts"
 import type { HardState, LogWrite } from "../LogStore.ts"
 
 export class WriteBuffer {
   private hardState: HardState | null = null
   private entries: Array<LogEntry> = []
   private size = 0
+  private base: LogId | undefined
 
   get isEmpty(): boolean {
-    return this.hardState === null && this.entries.length === 0
+    return this.hardState === null && this.entries.length === 0 && this.base === undefined
   }
 
   /** Bytes of the records that wait. */
@@ -37,14 +39,23 @@ export class WriteBuffer {
     this.size += entry.record.length
   }
 
+  /** The log begins anew after a position: no entry that waits is of it. */
+  reset(base: LogId): void {
+    this.entries = []
+    this.base = base
+  }
+
   add(write: LogWrite): void {
+    if (write.reset !== undefined) this.reset(write.reset)
     if (write.hardState !== null) this.hardState = write.hardState
     for (const entry of write.entries) this.push(entry)
   }
 
   /** Takes all that waits. */
   take(): LogWrite {
-    const write = { hardState: this.hardState, entries: this.entries }
+    const { base: reset, entries, hardState } = this
+    const write = reset === undefined ? { hardState, entries } : { hardState, entries, reset }
+    this.base = undefined
     this.hardState = null
     this.entries = []
     this.size = 0

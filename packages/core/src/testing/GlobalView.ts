@@ -9,7 +9,7 @@ import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { PeerMessage } from "../domain/PeerMessage.ts"
-import type { LogIndex, Term } from "../domain/Position.ts"
+import type { LogId, LogIndex, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 import type { HardState } from "../LogStore.ts"
 import type { NodeView } from "../state/Observer.ts"
@@ -106,6 +106,8 @@ export class GlobalView {
   readonly votes = new Map<Term, Map<NodeId, NodeId>>()
   readonly applied = new AppliedHistory()
   readonly coverage = new Coverage()
+  /** Snapshots that took the place of a log. */
+  snapshots = 0
   /** How often a node became leader, and how often it was another one than before. */
   elections = 0
   leaderChanges = 0
@@ -150,7 +152,11 @@ export class GlobalView {
 
   /** Whether so many of these voters hold this entry on disk, crashed ones included. */
   isDurableOn(voters: ReadonlyArray<NodeId>, index: number, term: Term): boolean {
-    const holders = voters.filter((id) => this.nodes.get(id)?.disk.acknowledgedTermAt(index as LogIndex) === term)
+    const holders = voters.filter((id) => {
+      const disk = this.nodes.get(id)?.disk
+      // What its log has dropped is in its state.
+      return disk !== undefined && (index < disk.base.index || disk.acknowledgedTermAt(index as LogIndex) === term)
+    })
     return holders.length >= majority(voters)
   }
 
@@ -190,6 +196,15 @@ export class GlobalView {
     node.configs = node.configs.filter((index) => index < first.index)
     for (const entry of entries) this.push(node, entry)
     for (const invariant of this.invariants) invariant.appended?.(node, view, entries, replaced)
+  }
+
+  /** A snapshot took the place of a node's state: it stands for the entries that are committed up to its end. */
+  installed(view: NodeView, last: LogId, keepsLog: boolean): void {
+    const node = this.node(view.id)
+    node.hasAppended = true
+    this.snapshots++
+    if (!keepsLog) this.begin(node, last)
+    for (const invariant of this.invariants) invariant.installed?.(node, last)
   }
 
   appliedEntry(view: NodeView, entry: LogEntry, outcome: Outcome): void {
@@ -284,11 +299,24 @@ export class GlobalView {
   }
 
   private loadLog(node: NodeRecord): void {
-    node.log = []
-    node.configs = []
     // What a lost disk holds may be nothing, or nothing that can be read.
-    if (node.disk.isLost) return
-    for (let index = 1; index <= node.disk.last; index++) this.push(node, node.disk.entryAt(index as LogIndex)!)
+    if (node.disk.isLost) {
+      node.log = []
+      node.configs = []
+      return
+    }
+    this.begin(node, node.disk.base)
+    for (let index = node.disk.base.index + 1; index <= node.disk.last; index++) {
+      this.push(node, node.disk.entryAt(index as LogIndex)!)
+    }
+  }
+
+  /** Fills a log with the committed entries up to a place at which a snapshot or a compacted log begins. */
+  private begin(node: NodeRecord, { index, term }: LogId): void {
+    node.log = this.committed.slice(0, index)
+    node.configs = node.log.flatMap((mark, i) => mark.voters === null ? [] : [i + 1])
+    if (node.log.length === index && (node.log.at(-1)?.term ?? 0) === term) return
+    this.violate("I24", `${node.id} begins after ${term}.${index}, but ${this.committed.length} entries are committed`)
   }
 
   private push(node: NodeRecord, entry: LogEntry): void {

@@ -31,6 +31,10 @@ export const messageText = (message: PeerMessage): string => {
       return `LinkReport t${message.term} ${
         message.links.filter((link) => link.connected).map((link) => link.id).join(",")
       }`
+    case "SnapshotPiece":
+      return `Snapshot t${message.term} ${position(message.id.last)} at ${message.offset} of ${message.id.bytes}`
+    case "SnapshotReply":
+      return `SnapshotReply t${message.term} ${position(message.id.last)} ${message.progress} ${message.offset}`
     case "StateDigest":
       return `StateDigest t${message.term} at ${message.index} ${message.digest}${message.majority ? " of most" : ""}`
     case "ForwardRequest":

@@ -36,7 +36,7 @@ interface LinkState {
   extraMs: number
   bytesOnTheWay: number
   /** When the last message of each lane arrives, where order is kept. */
-  readonly lastArrival: { raft: number; control: number }
+  readonly lastArrival: { raft: number; control: number; bulk: number }
 }
 
 /** Messages whose sender may lose power right after them. */
@@ -315,7 +315,7 @@ export class SimNetwork {
     const name = `${from} ${to}`
     let link = this.links.get(name)
     if (link === undefined) {
-      link = { isCut: false, clogUntil: 0, extraMs: 0, bytesOnTheWay: 0, lastArrival: { raft: 0, control: 0 } }
+      link = { isCut: false, clogUntil: 0, extraMs: 0, bytesOnTheWay: 0, lastArrival: { raft: 0, control: 0, bulk: 0 } }
       this.links.set(name, link)
     }
     return link

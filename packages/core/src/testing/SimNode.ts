@@ -190,6 +190,9 @@ export class SimNode<App = never> {
         const isChange = entries.some((entry) => entry.kind === commandKind.Configure)
         host.trap.pass(isChange ? "configuration appended" : "entries appended")
       },
+      installed: (node, last, keepsLog) => {
+        if (!host.isDead) view.installed(node, last, keepsLog)
+      },
       applied: (node, entry, outcome) => {
         if (host.isDead) return
         view.appliedEntry(node, entry, outcome)

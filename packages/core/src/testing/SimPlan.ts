@@ -184,10 +184,10 @@ const rateRatio = (classes: ReadonlySet<FaultClass>): number => {
 const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
   checkpointInterval: random.pick([50, 200, 1000, 1000]),
   commitTimeout: random.int(1000, 3000),
-  ...(isTight
-    ? {
-      checkpointBytes: random.pick([256, 4096]),
-      limits: {
+  ...(isTight ? { checkpointBytes: random.pick([256, 4096]) } : {}),
+  limits: {
+    ...(isTight
+      ? {
         pendingWrites: random.pick([4, 64]),
         pendingReads: random.pick([4, 64]),
         uncommittedBytes: random.pick([512, 4096]),
@@ -196,8 +196,16 @@ const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
         historyRevisions: random.pick([10, 100]),
         historyBytes: random.pick([1024, 65_536])
       }
-    }
-    : {})
+      : {}),
+    ...drawLogLimits(random.fork("log"))
+  }
+})
+
+/** Most runs compact early and often, so that followers need snapshots. */
+const drawLogLimits = (random: Prng): SettingsInput["limits"] => ({
+  logEntries: random.pick([3, 10, 30, 100, 100_000]),
+  ...(random.chance(0.3) ? { logBytes: random.pick([1000, 10_000]) } : {}),
+  ...(random.chance(0.3) ? { snapshotBytesPerSecond: random.pick([10_000, 100_000]) } : {})
 })
 
 const drawWorkload = (random: Prng): Workload => ({

@@ -102,12 +102,11 @@ export class SimState {
     const receiver = new MemoryReceiver()
     let prepared: ReadSnapshot | null = null
     return {
-      append: (bytes) => {
-        receiver.append(bytes)
-        return Effect.suspend(() => this.device.write("snapshot", () => {})).pipe(
+      // A file beside the state: what becomes of it harms nothing else.
+      append: (bytes) =>
+        this.device.read(() => receiver.append(bytes)).pipe(
           Effect.mapError(({ message }) => new SnapshotUnwritten({ message }))
-        )
-      },
+        ),
       prepare: Effect.gen({ self: this }, function*() {
         const snapshot = yield* receiver.read
         for (let i = 0; i < preparingWrites; i++) yield* this.device.write("snapshot", () => {})

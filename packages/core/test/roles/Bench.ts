@@ -12,8 +12,9 @@ import type { LogEntry } from "../../src/domain/LogEntry.ts"
 import type { Membership, Standing } from "../../src/domain/Membership.ts"
 import type { Introduction } from "../../src/domain/PeerDirectory.ts"
 import type { AdminCommand, AdminResult, Envelope, PeerMessage, PeerMessageOf } from "../../src/domain/PeerMessage.ts"
-import type { Revision } from "../../src/domain/Position.ts"
+import type { LogIndex, Revision } from "../../src/domain/Position.ts"
 import { stamp } from "../../src/domain/RecordCodec.ts"
+import type { SnapshotId } from "../../src/domain/Snapshot.ts"
 import { TermRuns } from "../../src/domain/TermRuns.ts"
 import type { LogWrite } from "../../src/LogStore.ts"
 import * as MemoryStateStore from "../../src/MemoryStateStore.ts"
@@ -28,6 +29,7 @@ import type { NodeMessage } from "../../src/state/NodeMessage.ts"
 import type { PendingRead, ReadSettlement } from "../../src/state/PendingReads.ts"
 import { pendingWrite, type WriteSettlement } from "../../src/state/PendingWrites.ts"
 import { RaftLog } from "../../src/state/RaftLog.ts"
+import type { SnapshotDesk } from "../../src/state/SnapshotDesk.ts"
 import { StateMachine } from "../../src/state/StateMachine.ts"
 import { WriteBuffer } from "../../src/state/WriteBuffer.ts"
 import type { DurableClaim } from "../../src/Transport.ts"
@@ -176,6 +178,22 @@ export class Bench {
   readonly introduced = new Map<NodeId, Introduction>()
   /** Refusals that were to be made durable. */
   readonly saved: Array<Refusal> = []
+  /** What was dropped from the disk. */
+  readonly compacted: Array<LogIndex> = []
+  /** What was asked of the fibers that deal with snapshots, by name; and the snapshot that they have. */
+  readonly asked: Array<string> = []
+  snapshot: SnapshotId | null = null
+  private readonly desk: SnapshotDesk = {
+    current: () => this.snapshot,
+    build: () => void this.asked.push("build"),
+    drop: () => void this.asked.push("drop"),
+    read: (to, _id, offset) => void this.asked.push(`read ${to} ${offset}`),
+    receive: (id) => void this.asked.push(`receive ${id.last.index}`),
+    append: (bytes) => void this.asked.push(`append ${bytes.length}`),
+    prepare: () => void this.asked.push("prepare"),
+    install: () => void this.asked.push("install"),
+    abandon: () => void this.asked.push("abandon")
+  }
   /** Messages that did not get through. */
   refused = 0
   player: Player
@@ -186,7 +204,7 @@ export class Bench {
 
   constructor(options: BenchOptions = {}) {
     const { log: terms = [], membership = cluster(3), random = [0.5], votedFor = null } = options
-    const log = new RaftLog(new TermRuns([], index(0)), index(1))
+    const log = new RaftLog(new TermRuns([], index(0)))
     terms.forEach((one, i) => log.push(put(one, i + 1)))
     const hardState = { term: term(options.term ?? terms.at(-1) ?? 1), votedFor }
     this.disk = { ...hardState, last: terms.length }
@@ -230,6 +248,8 @@ export class Bench {
       commitBusySince: () => this.busySince,
       offer: (message) => void this.inbox.push(message),
       watchDeadlines: () => {},
+      compact: (to) => void this.compacted.push(to),
+      snapshots: this.desk,
       readForApply: () => {},
       adopt: () => {},
       saveRefusal: (reason) => void this.saved.push(reason),

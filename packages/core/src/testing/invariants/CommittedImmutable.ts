@@ -23,6 +23,8 @@ export const committedImmutable = (world: GlobalView): Invariant => ({
       const committed = world.committed[index - 1]
       const checksum = getU32(entry.record, 0)
       if (committed === undefined || committed.checksum !== checksum) return
+      // What a snapshot holds is not lost.
+      if (index <= node.disk.base.index) return
       const now = node.disk.entryAt(index as LogIndex)
       if (now !== undefined && getU32(now.record, 0) === checksum) return
       world.violate("I6", `${node.id} drops the committed entry ${entry.term}.${index} from its disk`)

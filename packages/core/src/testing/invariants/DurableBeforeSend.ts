@@ -33,7 +33,7 @@ export const durableBeforeSend = (world: GlobalView): Invariant => {
   const checkAcknowledgement = (node: NodeRecord, term: Term, index: LogIndex) => {
     const leader = world.leaders.get(term)
     const expected = leader?.log[index - 1]
-    if (index === 0 || expected === undefined || node.disk.isLost) return
+    if (index <= node.disk.base.index || expected === undefined || node.disk.isLost) return
     const entry = node.disk.entryAt(index)
     if (entry === undefined) fail(node, `acknowledges ${index} of term ${term}`)
     else if (getU32(entry.record, 0) !== expected.checksum) {

@@ -6,7 +6,7 @@ import type { NodeId } from "../../domain/Identity.ts"
 import type { LogEntry } from "../../domain/LogEntry.ts"
 import type { Outcome } from "../../domain/Outcome.ts"
 import type { PeerMessage } from "../../domain/PeerMessage.ts"
-import type { LogIndex } from "../../domain/Position.ts"
+import type { LogId, LogIndex } from "../../domain/Position.ts"
 import type { HardState } from "../../LogStore.ts"
 import type { NodeView } from "../../state/Observer.ts"
 import type { DurableClaim } from "../../Transport.ts"
@@ -26,6 +26,8 @@ export interface Invariant {
     entries: ReadonlyArray<LogEntry>,
     replaced: ReadonlyArray<Mark>
   ) => void
+  /** A snapshot that ends at `last` took the place of the node's log and state. */
+  readonly installed?: (node: NodeRecord, last: LogId) => void
   readonly applied?: (node: NodeRecord, view: NodeView, entry: LogEntry, outcome: Outcome) => void
   /** After a batch; `before` is the state after the batch before, null for the first of a run. */
   readonly stepped?: (node: NodeRecord, view: NodeView, before: Snapshot | null) => void

@@ -40,6 +40,7 @@ export const stateMachineSafety = (world: GlobalView): Invariant => {
     id: "I5",
     title: "state-machine safety",
     started: (node) => void next.delete(node.id),
+    installed: (node, last) => void next.set(node.id, last.index + 1),
     applied: (node, view, entry, outcome) => {
       const expected = next.get(node.id)
       next.set(node.id, entry.index + 1)

@@ -129,6 +129,8 @@ export const append = (bytes: number): PeerMessageOf<"AppendRequest"> => ({
   entries: [entry(term, 1, put(new Uint8Array(bytes).map((_, i) => i)))]
 })
 
+const snapshot = { last: { term, index: 9 as LogIndex }, bytes: 8, checksum: 0xffff_ffff }
+
 /** One message of every kind. */
 export const samples = (name: NodeId): ReadonlyArray<PeerMessage> => [
   vote(1),
@@ -152,6 +154,8 @@ export const samples = (name: NodeId): ReadonlyArray<PeerMessage> => [
   { _tag: "ReadIndexReply", id: 6, index: 9 as LogIndex },
   { _tag: "AdminRequest", id: 7, hops: 1, remainingMs: 100, command: { _tag: "Transfer", to: null } },
   { _tag: "AdminReply", id: 7, result: { _tag: "Transferred", leader: name, term } },
+  { _tag: "SnapshotPiece", term, id: snapshot, offset: 5, data: Uint8Array.of(1, 2, 3) },
+  { _tag: "SnapshotReply", term, id: snapshot, offset: 8, progress: "installing" },
   { _tag: "Refused", term, reason: "rolledBack", lost: { term, index: 3 as LogIndex } }
 ]
 

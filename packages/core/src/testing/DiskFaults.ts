@@ -93,10 +93,10 @@ class DiskFaults<App> {
   /** A bit of the durable log flips: the record must never be taken for another. */
   readonly rot = () => {
     const node = this.spare()
-    if (node === null || node.disk.last === 0) return
+    if (node === null || node.disk.last === node.disk.base.index) return
     this.adversary.lost.add(node.id)
     this.adversary.count("rotten")
-    const index = this.random.int(1, node.disk.last) as LogIndex
+    const index = this.random.int(node.disk.base.index + 1, node.disk.last) as LogIndex
     node.disk.isLost = true
     node.disk.flipBit(index, this.random.int(0, 100_000))
     this.adversary.note(`a bit of entry ${index} flips on the disk of ${node.id}`)

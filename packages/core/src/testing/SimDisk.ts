@@ -39,6 +39,8 @@ export class SimDisk {
   hardState: HardState | null = null
   /** It was wiped or damaged: its node is out of the run, and may end itself. */
   isLost = false
+  /** Where a bit was flipped last; 0 where none was, or the record is gone. */
+  private rottenAt = logStart.index
   /** Bytes left before the reserve is reached; null is unlimited. */
   spaceLeft: number | null = null
   /** The position before the first entry kept: everything up to there is in the checkpointed state. */
@@ -135,6 +137,7 @@ export class SimDisk {
   flipBit(index: LogIndex, bit: number): void {
     const entry = this.entryAt(index)
     if (entry === undefined) return
+    this.rottenAt = index
     const at = (bit >> 3) % entry.record.length
     entry.record[at] = (entry.record[at] ?? 0) ^ (1 << (bit & 7))
   }
@@ -169,7 +172,15 @@ export class SimDisk {
     }
     this.entries.splice(0, to - this.base.index)
     this.base = { term, index: to }
+    this.healUpTo(to)
     this.world.timeline.mix(to)
+  }
+
+  /** A damaged record that is dropped harms nobody any more. */
+  private healUpTo(index: LogIndex): void {
+    if (this.rottenAt === 0 || this.rottenAt > index) return
+    this.rottenAt = logStart.index
+    this.isLost = false
   }
 
   private reset(base: LogId): void {
@@ -184,6 +195,7 @@ export class SimDisk {
     this.entries = []
     const from = after(this.base.index)
     this.base = base
+    this.healUpTo(this.rottenAt)
     this.observer?.written(this.node, from, removed)
   }
 

@@ -32,13 +32,13 @@ const patience = 32
 
 /** The index up to which the log should be dropped now; null while it is within its bounds, or hardly beyond them. */
 export const dropUpTo = (log: CompactionView, limits: LogLimits): LogIndex | null => {
-  const wanted = beyond(log, limits, 1)
   // A hundredth more, so that there is one drop per hundredth and not one per entry.
-  if (wanted <= log.base + limits.logEntries / 100) return null
+  if (beyond(log, limits, 1.01) <= log.base) return null
+  const wanted = beyond(log, limits, 1)
   const index = Math.min(Math.max(Math.min(wanted, log.needed), beyond(log, limits, patience)), log.checkpointed)
   return index > log.base ? index as LogIndex : null
 }
 
 /** The lowest index after which the log is within so many times its bounds. */
 const beyond = ({ last, lowestWithin }: CompactionView, { logBytes, logEntries }: LogLimits, times: number): number =>
-  Math.max(last - times * logEntries, lowestWithin(times * logBytes))
+  Math.max(last - Math.floor(times * logEntries), lowestWithin(times * logBytes))

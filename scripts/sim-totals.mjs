@@ -17,6 +17,8 @@ const added = /** @type {const} */ ([
   "entries"
 ])
 
+const maps = /** @type {const} */ (["faults", "transitions", "meetings"])
+
 export class Totals {
   constructor() {
     this.began = performance.now()
@@ -40,12 +42,42 @@ export class Totals {
     /** @type {Map<string, number>} */
     this.meetings = new Map()
     this.slowest = { token: "", recovery: 0 }
+    /** What was violated, as `token: invariant message`. @type {Array<string>} */
+    this.violated = []
+    /** Seconds of earlier calls. */
+    this.secondsBefore = 0
+  }
+
+  /**
+   * What `toJSON` made of it, or new totals.
+   * @param {any} saved
+   */
+  static from(saved) {
+    const totals = new Totals()
+    if (saved === null) return totals
+    totals.runs = saved.runs
+    totals.violations = saved.violations
+    totals.violated = saved.violated
+    totals.secondsBefore = saved.seconds
+    totals.slowest = saved.slowest
+    Object.assign(totals.sums, saved.sums)
+    for (const name of maps) addCounts(totals[name], saved[name])
+    return totals
+  }
+
+  toJSON() {
+    const { runs, seconds, slowest, sums, violated, violations } = this
+    const counts = Object.fromEntries(maps.map((name) => [name, Object.fromEntries(this[name])]))
+    return { runs, violations, violated, seconds, slowest, sums, ...counts }
   }
 
   /** @param {SimReport} report */
   add(report) {
     this.runs++
-    if (report.violation !== null) this.violations++
+    if (report.violation !== null) {
+      this.violations++
+      this.violated.push(`${report.token}: ${report.violation.invariant} ${report.violation.message.split("\n")[0]}`)
+    }
     for (const name of added) this.sums[name] += report[name]
     addCounts(this.faults, report.faults)
     addCounts(this.transitions, report.transitions)
@@ -54,8 +86,18 @@ export class Totals {
     if (recovery > this.slowest.recovery) this.slowest = { token: report.token, recovery }
   }
 
-  get seconds() {
+  /** Of this call. */
+  get secondsNow() {
     return (performance.now() - this.began) / 1000
+  }
+
+  /** Over all calls. */
+  get seconds() {
+    return this.secondsBefore + this.secondsNow
+  }
+
+  get simulatedHours() {
+    return this.sums.simulatedMs / hourMs
   }
 
   /** One line. */

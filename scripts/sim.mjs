@@ -2,13 +2,16 @@
 // Runs simulated clusters, one per seed, on all cores:
 //
 //   npm run sim -- [--seeds N] [--minutes M] [--from S] [--nodes N] [--ms N] [--off class,class] [--no-shrink]
+//   npm run sim -- --results FILE [--seeds N] [--hours H] [--minutes M]
 //   npm run sim -- --seeds N --twice
 //   npm run sim -- --power-cuts N
 //   npm run sim -- --replay TOKEN
 //
-// Without `--seeds` it goes on until the minutes are over, or power has failed so often; `--from` goes on where another
-// run ended. `--twice` runs each seed twice and compares the paths that both took. A thousand runs or more must also
-// have shown every class of faults, every change of role, and every message in every role.
+// Without `--seeds` it goes on until the minutes are over, so many hours are simulated, or power has failed so often.
+// With a results file a later call goes on where the last one ended, whatever ended it; seeds, hours and power cuts
+// then count over all calls, minutes are those of this one. `--twice` runs each seed twice and compares the paths that
+// both took. A thousand runs or more must also have shown every class of faults, every change of role, and every
+// message in every role.
 //
 // A seed decides everything that happens in its run. The first violation of an invariant is printed with the last
 // events and the command that replays it, after leaving out what does not matter for it; then the exit status is 1.
@@ -16,11 +19,10 @@
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { Pool } from "./sim-pool.mjs"
-import { Totals } from "./sim-totals.mjs"
+import { Results } from "./sim-results.mjs"
 
-const usage =
-  "npm run sim -- [--seeds N] [--minutes M] [--from S] [--nodes N] [--ms N] [--off class,class] [--no-shrink] [--twice] " +
-  "| --power-cuts N | --replay TOKEN"
+const usage = "npm run sim -- [--seeds N] [--minutes M] [--hours H] [--results FILE] [--from S] [--nodes N] [--ms N] " +
+  "[--off class,class] [--no-shrink] [--twice] | --power-cuts N | --replay TOKEN"
 
 const readArguments = () => {
   try {
@@ -28,6 +30,8 @@ const readArguments = () => {
       options: {
         seeds: { type: "string" },
         minutes: { type: "string" },
+        hours: { type: "string" },
+        results: { type: "string" },
         "power-cuts": { type: "string" },
         twice: { type: "boolean", default: false },
         from: { type: "string", default: "1" },
@@ -39,8 +43,9 @@ const readArguments = () => {
         "no-shrink": { type: "boolean", default: false }
       }
     })
-    for (const name of /** @type {const} */ (["seeds", "minutes", "power-cuts", "from", "nodes", "ms", "workers"])) {
-      if (values[name] !== undefined && !/^\d+$/.test(values[name])) throw new Error(`--${name} wants a number`)
+    const numbers = /** @type {const} */ (["seeds", "minutes", "hours", "power-cuts", "from", "nodes", "ms", "workers"])
+    for (const name of numbers) {
+      if (!/^\d+(\.\d+)?$/.test(values[name] ?? "0")) throw new Error(`--${name} wants a number`)
     }
     return values
   } catch (error) {
@@ -51,15 +56,13 @@ const readArguments = () => {
 
 const options = readArguments()
 
-/** @param {number} seed */
-const tokenOf = (seed) =>
-  [
-    String(seed),
-    ...(options["power-cuts"] === undefined ? [] : ["power"]),
-    ...(options.nodes === undefined ? [] : [`n${options.nodes}`]),
-    ...(options.ms === undefined ? [] : [`d${options.ms}`]),
-    ...(options.off === undefined ? [] : [`off-${options.off.split(",").join("-")}`])
-  ].join(".")
+/** What the tokens of these runs hold beside the seed. */
+const kind = [
+  ...(options["power-cuts"] === undefined ? [] : [".power"]),
+  ...(options.nodes === undefined ? [] : [`.n${options.nodes}`]),
+  ...(options.ms === undefined ? [] : [`.d${options.ms}`]),
+  ...(options.off === undefined ? [] : [`.off-${options.off.split(",").join("-")}`])
+].join("")
 
 /** @typedef {import("../packages/core/src/testing/Simulation.ts").SimReport} SimReport */
 
@@ -108,48 +111,57 @@ const replay = async (/** @type {string} */ token) => {
   return report.violation === null ? 0 : 1
 }
 
-/** Numbers of seeds, until there were enough seeds, minutes, or power cuts. */
-const seeds = function*(/** @type {Totals} */ totals) {
-  const from = Number(options.from)
-  const minutes = options.minutes === undefined ? Infinity : Number(options.minutes)
-  const cuts = options["power-cuts"] === undefined ? Infinity : Number(options["power-cuts"])
-  const count = options.seeds === undefined
-    ? options.minutes === undefined && options["power-cuts"] === undefined ? 200 : Infinity
-    : Number(options.seeds)
-  for (let i = 0; i < count && totals.seconds < minutes * 60 && totals.sums.powerCuts < cuts; i++) yield from + i
+/** Seeds, until there were enough of them, or enough minutes, hours, or power cuts, or somebody ends it. */
+const seeds = function*(/** @type {Results} */ results) {
+  const limit = (/** @type {string | undefined} */ value) => value === undefined ? Infinity : Number(value)
+  const { hours, minutes } = options
+  const cuts = limit(options["power-cuts"])
+  const isBounded = [minutes, hours, options["power-cuts"]].some((value) => value !== undefined)
+  const count = options.seeds === undefined && !isBounded ? 200 : limit(options.seeds)
+  const { totals } = results
+  let isEnded = false
+  const end = () => void (isEnded = true)
+  process.once("SIGINT", end).once("SIGTERM", end)
+  while (
+    !isEnded && results.taken < count && totals.secondsNow < limit(minutes) * 60 &&
+    totals.simulatedHours < limit(hours) && totals.sums.powerCuts < cuts
+  ) yield results.take()
 }
 
 const many = async () => {
+  const results = new Results(options.results, { from: Number(options.from), kind })
+  const { totals } = results
   const pool = new Pool(options.workers === undefined ? availableParallelism() : Number(options.workers))
-  const totals = new Totals()
   /** @type {Array<SimReport>} */
   const bad = []
   let shownAt = 0
-  await pool.drain(seeds(totals), async (seed) => {
-    const token = tokenOf(seed)
-    const report = await pool.run({ token })
-    totals.add(report)
+  await pool.drain(seeds(results), async (seed) => {
+    const token = `${seed}${kind}`
+    let report = await pool.run({ token })
     if (options.twice) {
       const { hash, steps } = await pool.run({ token })
       if (hash !== report.hash || steps !== report.steps) {
-        bad.push({ ...report, violation: { invariant: "I26", message: "took two paths", at: 0 } })
+        report = { ...report, violation: { invariant: "I26", message: "took two paths", at: 0 } }
       }
     }
+    results.add(seed, report)
     if (report.violation !== null) {
       bad.push(report)
       console.log(`${process.stdout.isTTY ? "\r\u001b[2K" : ""}${line(report)}`)
     }
     if (process.stdout.isTTY) process.stdout.write(`\r\u001b[2K${totals.progress()}`)
-    else if (totals.seconds - shownAt > 30) {
-      shownAt = totals.seconds
+    else if (totals.secondsNow - shownAt > 30) {
+      shownAt = totals.secondsNow
       console.log(totals.progress())
     }
   })
+  results.save()
   console.log(`${process.stdout.isTTY ? "\r\u001b[2K" : ""}${totals.progress()}`)
-  console.log(totals.summary())
+  console.log([totals.summary(), ...results.calls()].join("\n"))
   if (options.twice) {
-    console.log(`${totals.runs} seeds run twice: ${bad.length === 0 ? "the same paths" : "NOT the same"}`)
+    console.log(`${totals.runs} seeds run twice: ${totals.violations === 0 ? "the same paths" : "NOT the same"}`)
   }
+  for (const violated of totals.violated) console.log(violated)
   const first = bad.sort((a, b) => a.simulatedMs - b.simulatedMs)[0]
   if (first !== undefined) {
     print(options["no-shrink"] || first.violation?.invariant === "I26" ? first : await shrink(pool, first))
@@ -159,7 +171,7 @@ const many = async () => {
   const isWhole = totals.runs >= 1000 && options.off === undefined && options["power-cuts"] === undefined
   const missing = isWhole ? totals.missing(totals.runs / 100) : []
   if (missing.length > 0) console.log(`happened too seldom: ${missing.join(", ")}`)
-  return bad.length === 0 && missing.length === 0 ? 0 : 1
+  return totals.violations === 0 && missing.length === 0 ? 0 : 1
 }
 
 try {

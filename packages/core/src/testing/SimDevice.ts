@@ -86,7 +86,8 @@ export class SimDevice {
   attach(host: SimHost): void {
     this.host = host
     this.failed = false
-    this.hung = false
+    // A hang that ends while this run lasts may have been long enough for it to give up.
+    this.hung = this.faults.hangs
   }
 
   /** Writes are taken but never end, until `resume`. */

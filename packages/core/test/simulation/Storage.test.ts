@@ -65,6 +65,21 @@ describe("storage", () => {
     assert.strictEqual(cluster.view.elections, elections, "no elections in a loop")
   })
 
+  it("a node that was started on a hanging disk may give up in the moment in which the disk answers", () => {
+    const cluster = SimCluster.make({ nodes: 3, settings: { commitTimeout: 1000 } })
+    leaderOf(cluster)
+    const [follower] = followersOf(cluster)
+    cluster.node(follower).disk.logDevice.hang()
+    cluster.crash(follower)
+    cluster.restart(follower)
+    const ends = () => tagOf(cluster.exit(follower, set("k", "1", { timeout: 5 }))) === "StorageFailed"
+    cluster.until("its word that it ends", ends)
+    assert.notStrictEqual(cluster.node(follower).condition, "stopped", "the write cannot be interrupted")
+    cluster.node(follower).disk.logDevice.resume()
+    cluster.until("its end", () => cluster.node(follower).condition === "stopped")
+    cluster.call(leaderOf(cluster), set("k", "2"))
+  })
+
   // fails-with: leads-with-a-stuck-disk
   it("D04 a leader whose disk hangs stops leading, and those who asked it are answered", () => {
     const cluster = SimCluster.make({ nodes: 3, settings: { commitTimeout: 20_000 } })

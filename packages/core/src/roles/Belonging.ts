@@ -81,6 +81,13 @@ export class Belonging {
     if (this.memberships.truncateFrom(index)) this.tellTransport()
   }
 
+  /** A snapshot that ends at `index` holds this committed membership, which may have this node among the removed. */
+  reset(index: LogIndex, membership: Membership): void {
+    this.memberships.reset(index, membership)
+    this.owesDirectory = true
+    if (this.isRemoved) this.refuse("removed")
+  }
+
   /** Everything up to `index` is committed. Returns whether a membership was among it. */
   commitTo(index: LogIndex): boolean {
     if (!this.memberships.isChanging || !this.memberships.commitTo(index)) return false

@@ -26,18 +26,18 @@ export const compact = (node: NodeState): void => {
  * begins anew there (thesis §5.1, figure 5.3). What waited for an entry in between cannot know what became of it.
  */
 export const goOnFrom = (node: NodeState, meta: StateMeta): void => {
-  const { disk, log, machine, memberships, parts, writes } = node
+  const { disk, log, machine, parts, writes } = node
   const { applied, membership } = meta
   machine.replaced(meta)
   const keepsLog = log.termAt(applied.index) === applied.term
   if (!keepsLog) {
     log.reset(applied)
     disk.reset(applied)
-    memberships.reset(applied.index, membership)
+    node.belonging.reset(applied.index, membership)
+    node.forgetStrangers()
   }
   if (parts.observer !== null) parts.observer.installed(node.view, applied, keepsLog)
   node.commitTo(applied.index)
-  parts.transport.setMembership(node.membership)
   writes.passed(applied.index)
   node.counters.snapshotsInstalled++
 }

@@ -305,8 +305,11 @@ export class NodeState {
     const target = Math.min(index, this.log.last) as LogIndex
     if (target <= this.commit) return
     this.commit = target
-    if (!this.belonging.commitTo(target)) return
-    // Who was removed is not heard again: what was kept of it is needed no more.
+    if (this.belonging.commitTo(target)) this.forgetStrangers()
+  }
+
+  /** Who was removed is not heard again: what was kept of it is needed no more. */
+  forgetStrangers(): void {
     this.forwardFilter.keep(this.belonging.isCommittedMember)
     this.parts.admission.keep(this.belonging.isCommittedMember)
   }

@@ -176,6 +176,8 @@ export class Bench {
   readonly features = new Map<NodeId, number | null>()
   /** What the peers say of where they are. */
   readonly introduced = new Map<NodeId, Introduction>()
+  /** Whom the transport was last told to talk to. */
+  directory: Membership | null = null
   /** Refusals that were to be made durable. */
   readonly saved: Array<Refusal> = []
   /** What was dropped from the disk. */
@@ -233,7 +235,7 @@ export class Bench {
         address: "n1:7000" as Address,
         send: (to, message, claim) => this.send(to, message, claim),
         flush: () => {},
-        setMembership: () => {},
+        setMembership: (directory) => void (this.directory = directory),
         introduce: () => {},
         introductions: () => this.introduced,
         setClusterId: () => {},

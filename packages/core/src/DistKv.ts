@@ -227,6 +227,20 @@ export interface NodeMetrics {
   readonly checkpoints: number
   readonly checkpointSeconds: number
   readonly overlayBytes: number
+  /** Snapshots built for followers, and the time spent on them. */
+  readonly snapshotsBuilt: number
+  readonly snapshotBuildSeconds: number
+  readonly snapshotSentBytes: number
+  readonly snapshotReceivedBytes: number
+  /** Snapshots that took the place of the state, and the time from their last byte to that. */
+  readonly snapshotsInstalled: number
+  readonly snapshotInstallSeconds: number
+  /** Snapshots thrown away, since they could not be built, read, kept, or were damaged. */
+  readonly snapshotsFailed: number
+  /** The last entry of the snapshot that was built or installed last; 0 before the first. */
+  readonly snapshotLastIndex: number
+  readonly snapshotBuilding: boolean
+  readonly snapshotReceiving: boolean
   readonly keys: number
   readonly peers: ReadonlyArray<{
     readonly id: NodeId

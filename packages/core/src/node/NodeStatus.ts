@@ -6,6 +6,7 @@ import type { NodeState } from "../roles/NodeState.ts"
 import { failureTolerance } from "../rules/Quorum.ts"
 import type { Checkpointer } from "./Checkpointer.ts"
 import type { Committer } from "./Committer.ts"
+import type { SnapshotCounters } from "./Snapshots.ts"
 
 /** A node is behind when this many committed entries wait to be applied. */
 const readyLag = 1000
@@ -78,6 +79,7 @@ export const metricsOf = (
   node: NodeState,
   committer: Committer,
   checkpointer: Checkpointer,
+  snapshots: Readonly<SnapshotCounters>,
   calls: CallCounters
 ): NodeMetrics => ({
   electionsStarted: node.counters.elections,
@@ -103,6 +105,16 @@ export const metricsOf = (
   checkpoints: checkpointer.counters.count,
   checkpointSeconds: checkpointer.counters.seconds,
   overlayBytes: node.machine.dirtyBytes,
+  snapshotsBuilt: snapshots.built,
+  snapshotBuildSeconds: snapshots.buildSeconds,
+  snapshotSentBytes: snapshots.sentBytes,
+  snapshotReceivedBytes: snapshots.receivedBytes,
+  snapshotsInstalled: snapshots.installed,
+  snapshotInstallSeconds: snapshots.installSeconds,
+  snapshotsFailed: snapshots.failed,
+  snapshotLastIndex: snapshots.lastIndex,
+  snapshotBuilding: snapshots.building,
+  snapshotReceiving: snapshots.receiving,
   keys: node.machine.counters.keys,
   peers: node.parts.transport.traffic()
 })

@@ -316,7 +316,7 @@ export const make = (node: RaftNode): DistKv["Service"] => {
       return calls.read(demandOf(options), timeout, (consistency) => listPage(node, page, consistency))
     },
     status: alive(() => statusOf(state, node.address, node.refusal() !== null, node.isClosing())),
-    metrics: alive(() => metricsOf(state, node.committer, node.checkpointer, calls.counters)),
+    metrics: alive(() => metricsOf(state, node.committer, node.checkpointer, node.snapshots.counters, calls.counters)),
     join: (address, options) => Administration.join(node, address, options),
     members: {
       list: alive(() => memberStatuses(state)),

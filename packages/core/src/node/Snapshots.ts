@@ -5,7 +5,7 @@
  * Files that cannot be written end nothing: what was begun is thrown away and tried again later. Damage of the state
  * does end the node.
  */
-import { Duration, Effect, Exit, Queue, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Queue, Scope } from "effect"
 import type { StorageFailed } from "../DistKvError.ts"
 import type { ClusterId, NodeId } from "../domain/Identity.ts"
 import { isSameSnapshot, type SnapshotId } from "../domain/Snapshot.ts"
@@ -16,9 +16,27 @@ import { type IncomingSnapshot, type SnapshotUnwritten, StateStore, type StoredS
 /** How long a snapshot that could not be built is not tried again. */
 const buildAgainAfter = Duration.seconds(1)
 
+/** What became of snapshots since the start, for the node's metrics. */
+export interface SnapshotCounters {
+  built: number
+  buildSeconds: number
+  sentBytes: number
+  receivedBytes: number
+  installed: number
+  /** From the last byte received to the new state. */
+  installSeconds: number
+  /** Thrown away: what could not be built, read, kept or prepared. */
+  failed: number
+  /** The last entry of the one built or installed last; 0 before the first. */
+  lastIndex: number
+  /** Whether one is being built, and whether one is on its way in. */
+  building: boolean
+  receiving: boolean
+}
+
 export interface Snapshots {
   readonly desk: SnapshotDesk
-  readonly counters: { built: number; sentBytes: number; receivedBytes: number }
+  readonly counters: Readonly<SnapshotCounters>
   readonly loops: ReadonlyArray<Effect.Effect<never, StorageFailed>>
 }
 
@@ -64,18 +82,35 @@ export const make = Effect.fnUntraced(function*(
   options: SnapshotsOptions
 ): Effect.fn.Return<Snapshots, never, StateStore | Scope.Scope> {
   const store = yield* StateStore
-  const counters = { built: 0, sentBytes: 0, receivedBytes: 0 }
-  const outgoing = yield* sender(store, options, counters)
-  const incoming = yield* receiver(store, options, counters)
+  const clock = yield* Clock.Clock
+  const counters: SnapshotCounters = {
+    built: 0,
+    buildSeconds: 0,
+    sentBytes: 0,
+    receivedBytes: 0,
+    installed: 0,
+    installSeconds: 0,
+    failed: 0,
+    lastIndex: 0,
+    building: false,
+    receiving: false
+  }
+  const books = { counters, seconds: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9 }
+  const outgoing = yield* sender(store, options, books)
+  const incoming = yield* receiver(store, options, books)
   return { desk: { ...outgoing.desk, ...incoming.desk }, counters, loops: [...outgoing.loops, ...incoming.loops] }
 })
 
-type Counters = Snapshots["counters"]
+interface Books {
+  readonly counters: SnapshotCounters
+  /** Monotonic. */
+  readonly seconds: () => number
+}
 
 const sender = Effect.fnUntraced(function*(
   store: StateStore["Service"],
   { bytesPerSecond, clusterId, offer }: SnapshotsOptions,
-  counters: Counters
+  { counters, seconds }: Books
 ) {
   const held = new Held<StoredSnapshot | null>()
   yield* Effect.addFinalizer(() => held.release)
@@ -87,10 +122,19 @@ const sender = Effect.fnUntraced(function*(
         yield* held.release
         continue
       }
+      const began = seconds()
+      counters.building = true
       const built = yield* Effect.result(held.replace(store.snapshot(clusterId())))
-      if (built._tag === "Success") counters.built++
-      else if (built.failure._tag === "StorageFailed") return yield* built.failure
+      counters.building = false
+      counters.buildSeconds += seconds() - began
+      if (built._tag === "Success") {
+        if (built.success !== null) {
+          counters.built++
+          counters.lastIndex = built.success.id.last.index
+        }
+      } else if (built.failure._tag === "StorageFailed") return yield* built.failure
       else {
+        counters.failed++
         yield* Effect.logWarning(`no snapshot was built, and it is tried again: ${built.failure.message}`)
         yield* Effect.sleep(buildAgainAfter)
       }
@@ -105,6 +149,7 @@ const sender = Effect.fnUntraced(function*(
       const data = yield* Effect.result(current.read(offset, length))
       if (data._tag === "Failure") {
         // Its file is gone or damaged: another one is built.
+        counters.failed++
         yield* Effect.logWarning(data.failure.message)
         yield* held.release
         continue
@@ -134,19 +179,21 @@ type Step =
 const receiver = Effect.fnUntraced(function*(
   store: StateStore["Service"],
   { offer }: SnapshotsOptions,
-  counters: Counters
+  { counters, seconds }: Books
 ) {
   const held = new Held<IncomingSnapshot>()
   yield* Effect.addFinalizer(() => held.release)
   const steps = yield* Queue.unbounded<Step>()
   let id: SnapshotId | null = null
   let kept = 0
+  let whole = 0
 
   const take = (step: Step) =>
     Effect.gen(function*() {
       if (step._tag === "Receive") {
         id = step.id
         kept = 0
+        counters.receiving = true
         yield* held.replace(store.receive)
         return
       }
@@ -159,19 +206,27 @@ const receiver = Effect.fnUntraced(function*(
           counters.receivedBytes += step.bytes.length
           return offer({ _tag: "SnapshotKept", id, bytes: kept })
         case "Prepare":
+          whole = seconds()
           return offer({ _tag: "SnapshotPrepared", id, header: yield* current.prepare })
         case "Install": {
           const meta = yield* Effect.uninterruptible(current.install)
+          counters.installed++
+          counters.installSeconds += seconds() - whole
+          counters.lastIndex = meta.applied.index
+          counters.receiving = false
           offer({ _tag: "SnapshotInstalled", meta })
           return yield* held.release
         }
         case "Abandon":
+          counters.receiving = false
           return yield* held.release
       }
     })
   const refuse = (malformed: boolean) =>
     Effect.gen(function*() {
       const refused = id
+      counters.failed++
+      counters.receiving = false
       yield* held.release
       if (refused !== null) offer({ _tag: "SnapshotRefused", id: refused, malformed })
     })

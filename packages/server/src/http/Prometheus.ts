@@ -65,6 +65,7 @@ export const render = (
   raft(out, status, node)
   peers(out, status, node)
   storage(out, node)
+  snapshots(out, node)
   keyValue(out, node, requests)
   runtime(out, node, requests, sample)
   return out.text
@@ -121,6 +122,23 @@ const storage = (out: Exposition, node: NodeMetrics): void => {
   out.counter("storage_checkpoint_seconds_total", "Time spent in them.", node.checkpointSeconds)
   out.gauge("storage_log_bytes", "Bytes of the log.", node.logBytes)
   out.gauge("storage_overlay_bytes", "Bytes applied and not yet checkpointed.", node.overlayBytes)
+}
+
+const snapshots = (out: Exposition, node: NodeMetrics): void => {
+  out.counter("snapshots_built_total", "Snapshots built for followers.", node.snapshotsBuilt)
+  out.counter("snapshot_build_seconds_total", "Time spent on building them.", node.snapshotBuildSeconds)
+  out.counter("snapshot_sent_bytes_total", "Bytes of snapshots sent to followers.", node.snapshotSentBytes)
+  out.counter("snapshot_received_bytes_total", "Bytes of snapshots received.", node.snapshotReceivedBytes)
+  out.counter("snapshots_installed_total", "Snapshots that took the place of the state.", node.snapshotsInstalled)
+  out.counter(
+    "snapshot_install_seconds_total",
+    "Time from a snapshot's last byte until it was the state.",
+    node.snapshotInstallSeconds
+  )
+  out.counter("snapshots_failed_total", "Snapshots that were thrown away.", node.snapshotsFailed)
+  out.gauge("snapshot_last_index", "The last entry of the latest snapshot built or installed.", node.snapshotLastIndex)
+  out.gauge("snapshot_building", "1 while a snapshot is being built.", flag(node.snapshotBuilding))
+  out.gauge("snapshot_receiving", "1 while a snapshot is on its way in.", flag(node.snapshotReceiving))
 }
 
 const keyValue = (out: Exposition, node: NodeMetrics, requests: RequestMetrics): void => {

@@ -12,13 +12,16 @@ const valueBytes = 900 * 1024
 
 const valueOf = (i: number) => new Uint8Array(valueBytes).fill(i)
 
-/** Entries in the log of a node, by its metrics. */
-const logEntries = (cluster: TestCluster, id: string) =>
+/** A figure without labels of a node's metrics. */
+const metric = (cluster: TestCluster, id: string, name: string) =>
   Effect.promise(async () => {
     const text = await (await fetch(`http://${cluster.nodes.get(id)!.ready.http.replace(/^http:\/\//, "")}/metrics`))
       .text()
-    return Number(/raft_log_entries(?:\{[^}]*\})? (\d+)/.exec(text)?.[1] ?? Number.NaN)
+    return Number(new RegExp(`^distkv_${name} (.+)$`, "m").exec(text)?.[1] ?? Number.NaN)
   })
+
+/** Entries in the log of a node. */
+const logEntries = (cluster: TestCluster, id: string) => metric(cluster, id, "raft_log_entries")
 
 describe("a node that was away while the log was compacted", () => {
   // scenario: S02
@@ -59,6 +62,17 @@ describe("a node that was away while the log was compacted", () => {
             assert.strictEqual(value.length, valueBytes)
           }
           assert.isBelow(yield* logEntries(cluster, away), values)
+          if (round === 0) {
+            // Both ends say what it took.
+            const sent = yield* metric(cluster, leader, "snapshot_sent_bytes_total")
+            assert.isAtLeast(sent, 7 * valueBytes)
+            assert.isAtLeast(yield* metric(cluster, leader, "snapshots_built_total"), 1)
+            assert.isAbove(yield* metric(cluster, leader, "snapshot_build_seconds_total"), 0)
+            assert.isAtLeast(yield* metric(cluster, away, "snapshot_received_bytes_total"), 7 * valueBytes)
+            assert.isAtLeast(yield* metric(cluster, away, "snapshots_installed_total"), 1)
+            assert.isAbove(yield* metric(cluster, away, "snapshot_last_index"), values)
+            assert.strictEqual(yield* metric(cluster, away, "snapshot_receiving"), 0)
+          }
           const again = cluster.nodes.get(away)!
           yield* again.signal("SIGKILL")
           yield* again.ended

@@ -6,7 +6,7 @@ import type { NodeState } from "../roles/NodeState.ts"
 import { failureTolerance } from "../rules/Quorum.ts"
 import type { Checkpointer } from "./Checkpointer.ts"
 import type { Committer } from "./Committer.ts"
-import type { SnapshotCounters } from "./Snapshots.ts"
+import type { SnapshotCounters } from "./SnapshotBooks.ts"
 
 /** A node is behind when this many committed entries wait to be applied. */
 const readyLag = 1000

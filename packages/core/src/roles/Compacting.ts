@@ -1,5 +1,6 @@
 /** How a node drops the beginning of its log, and how it goes on from a snapshot that has replaced its state. */
 import { hasFeature } from "../domain/Membership.ts"
+import type { LogIndex } from "../domain/Position.ts"
 import { dropUpTo } from "../rules/Compaction.ts"
 import type { StateMeta } from "../StateStore.ts"
 import type { NodeState } from "./NodeState.ts"
@@ -13,7 +14,8 @@ export const compact = (node: NodeState): void => {
     base: log.base.index,
     last: log.last,
     lowestWithin: (bytes) => log.lowestWithin(bytes),
-    checkpointed: machine.checkpointed,
+    // A snapshot may have taken the place of the state while what its log goes on with is on the way to the disk.
+    checkpointed: Math.min(machine.checkpointed, node.durable.index) as LogIndex,
     needed: node.leadership?.needed() ?? Number.POSITIVE_INFINITY
   }, parts.limits)
   if (index === null) return

@@ -152,17 +152,21 @@ export class Replication {
     return this.snapshots.needed((id) => this.isLive(id, 2 * this.node.parts.electionTimeout))
   }
 
-  /** Entries read back for a follower have come. */
+  /** Entries read back for a follower have come; meanwhile the log may have been compacted beyond them. */
   entriesRead(id: NodeId, entries: ReadonlyArray<LogEntry>): void {
     const progress = this.progress.get(id)
     if (progress === undefined) return
     progress.reading = false
-    const first = entries[0]
-    if (
-      first !== undefined && first.index === progress.next && progress.maySend(this.node.parts.limits.inflightBytes)
-    ) {
-      this.sendEntries(id, progress, entries)
-    }
+    const [first] = entries
+    if (first?.index !== progress.next || !this.holds(entries)) return
+    if (progress.maySend(this.node.parts.limits.inflightBytes)) this.sendEntries(id, progress, entries)
+  }
+
+  /** Whether entries of one log are those of this one, where it still knows them: their ends say it (§5.3). */
+  private holds(entries: ReadonlyArray<LogEntry>): boolean {
+    const { log } = this.node
+    const last = entries.at(-1)!
+    return entries[0]!.index > log.base.index && log.termAt(last.index) === last.term
   }
 
   /** Sends each follower what it may get now. */

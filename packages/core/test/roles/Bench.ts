@@ -3,7 +3,7 @@
  * so, and a clock that the test moves. Every message that claims something about the disk is held against the disk.
  */
 import { assert } from "@effect/vitest"
-import { defaultLimits } from "../../src/DistKvSettings.ts"
+import { defaultLimits, type Limits } from "../../src/DistKvSettings.ts"
 import { encodeCommand } from "../../src/domain/CommandCodec.ts"
 import type { Key } from "../../src/domain/Entry.ts"
 import { ownFeatures } from "../../src/domain/Features.ts"
@@ -156,6 +156,7 @@ export interface BenchOptions {
   readonly term?: number
   readonly votedFor?: NodeId | null
   readonly clockDrift?: number
+  readonly limits?: Partial<Limits>
   /** Numbers drawn, in [0, 1); the last one for ever. */
   readonly random?: ReadonlyArray<number>
 }
@@ -223,7 +224,7 @@ export class Bench {
       electionTimeout,
       heartbeat: 100,
       clockDrift: options.clockDrift ?? null,
-      limits: defaultLimits,
+      limits: { ...defaultLimits, ...options.limits },
       admission: new Admission(defaultLimits),
       maxDirtyBytes: Number.POSITIVE_INFINITY,
       version: "test",

@@ -225,11 +225,16 @@ export class PendingWrites {
     this.settle(write, unknown(write, message))
   }
 
-  /** A snapshot holds everything up to `index`: what was answered is to be seen here now, of the rest nobody knows. */
+  /** A snapshot holds everything up to `index`: what was answered is to be seen here now, the rest is asked for. */
   passed(index: LogIndex): void {
-    for (const [at, write] of this.logged) {
-      if (at <= index) {
-        this.settle(write, unknown(write, "a snapshot has passed it, and does not say what became of it"))
+    for (const [at, first] of this.logged) {
+      if (at > index) continue
+      this.logged.delete(at)
+      for (let write: PendingWrite | null = first; write !== null;) {
+        const { displaced }: PendingWrite = write
+        write.displaced = null
+        if (write.phase === "Logged") this.askAfter(write)
+        write = displaced
       }
     }
     for (const [at, writes] of this.answered) {
@@ -299,6 +304,17 @@ export class PendingWrites {
   /** Its entry is not the committed one and never will be, so it may be logged once more. */
   private again(write: PendingWrite): void {
     if (write.origin !== null) return this.turnBack(write)
+    write.record = unstamped(write.record)
+    this.park(write)
+  }
+
+  /** A snapshot has passed it, and only its session, if it is in one, can say whether it was executed. */
+  private askAfter(write: PendingWrite): void {
+    const isRemembered = write.sequence === 0 ? sessionOf(write.record) !== 0 : this.session.remembers(write.sequence)
+    if (write.origin !== null || !isRemembered) {
+      return this.loseTrack(write, "a snapshot has passed it, and does not say what became of it")
+    }
+    write.isInDoubt = true
     write.record = unstamped(write.record)
     this.park(write)
   }

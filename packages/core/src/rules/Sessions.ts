@@ -175,10 +175,12 @@ const takeSession = (rows: Array<SessionRow>, session: Session): void => {
   rows.push({ session: id, block: 0, bytes: encodeHead({ session: id, owner, usedAt, floor, highest }) })
   const floorBlock = blockOf(floor)
   removeBlocks(rows, session, storedFrom, Math.min(storedTo, floorBlock - 1))
-  // The block in which the floor stands has lost rows, though none was added to it.
   const first = Math.max(floorBlock, blockOf(Math.min(changedFrom, highest + 1)))
-  if (floor !== storedFloor && floorBlock < first && floorBlock <= storedTo) takeBlock(rows, session, floorBlock)
-  if (changedTo > 0) { for (let block = first; block <= blockOf(changedTo); block++) takeBlock(rows, session, block) }
+  const last = changedTo > 0 ? blockOf(changedTo) : 0
+  // The block in which the floor stands has lost rows, also where none was added to it.
+  const hasLost = floor !== storedFloor && floorBlock <= storedTo
+  if (hasLost && (floorBlock < first || floorBlock > last)) takeBlock(rows, session, floorBlock)
+  for (let block = first; block <= last; block++) takeBlock(rows, session, block)
   markStored(session)
   session.isChanged = false
   session.changedFrom = Number.POSITIVE_INFINITY

@@ -286,4 +286,16 @@ describe("a command in a session", () => {
     assert.strictEqual(subject.apply({ _tag: "Seal" }, session, 1_000_000)._tag, "SessionExpired")
     assert.strictEqual(subject.apply(put("k", "1"), session, 1)._tag, "Put")
   })
+
+  it("that only repeats an answer may move the window, and its rows go all the same", () => {
+    const [subject, steady] = [new Subject(), new Subject()]
+    const rows = [subject, steady].map((one) => {
+      const session = openClient(one)
+      for (const sequence of [1, 2, 3]) one.apply(put("k", "1"), session, sequence, 1)
+      if (one === subject) one.checkpoint()
+      assert.strictEqual(one.apply(put("k", "1"), session, 3, 3)._tag, "Put")
+      return one.rows()
+    })
+    assert.deepStrictEqual(rows[0], rows[1])
+  })
 })

@@ -3,7 +3,8 @@
  * them, and sends it piece by piece, a few on their way at a time. Each piece names the snapshot, so that a follower
  * goes on where it was after a broken connection.
  *
- * Invariant: at most `windowBytes` are unacknowledged; a snapshot is sent only while the log goes on from it.
+ * Invariants: at most `windowBytes` are unacknowledged; a snapshot is sent only while the log goes on from it; for a
+ * follower that cannot be reached it is read at most once a heartbeat.
  */
 import { feature } from "../domain/Features.ts"
 import type { NodeId } from "../domain/Identity.ts"
@@ -23,6 +24,8 @@ interface Transfer {
   acknowledged: number
   sent: number
   reading: boolean
+  /** A piece did not get through: nothing more is read before the next heartbeat. */
+  held: boolean
   /** Milliseconds (monotonic) of the last step forward. */
   movedAt: number
 }
@@ -61,6 +64,7 @@ export class SnapshotSending {
   retry(): void {
     const { node } = this
     for (const [id, transfer] of this.transfers) {
+      transfer.held = false
       if (node.now - transfer.movedAt < 2 * node.parts.heartbeat) continue
       transfer.sent = transfer.acknowledged
       if (transfer.sent === transfer.id.bytes) this.send(id, transfer, transfer.sent, new Uint8Array(0))
@@ -79,9 +83,9 @@ export class SnapshotSending {
     const transfer = this.transfers.get(news.to)
     if (transfer === undefined || !isSameSnapshot(transfer.id, news.id)) return
     transfer.reading = false
-    if (news.offset === transfer.sent && this.send(news.to, transfer, news.offset, news.data)) {
-      transfer.sent += news.data.length
-    }
+    if (news.offset !== transfer.sent) return
+    if (this.send(news.to, transfer, news.offset, news.data)) transfer.sent += news.data.length
+    else transfer.held = true
   }
 
   /** Takes a follower's word on the snapshot that it gets. Returns where its log is known to begin anew, or null. */
@@ -129,10 +133,10 @@ export class SnapshotSending {
       return this.build()
     }
     if (transfer === undefined || !isSameSnapshot(transfer.id, current)) {
-      transfer = { id: current, acknowledged: 0, sent: 0, reading: false, movedAt: node.now }
+      transfer = { id: current, acknowledged: 0, sent: 0, reading: false, held: false, movedAt: node.now }
       this.transfers.set(id, transfer)
     }
-    if (transfer.reading || transfer.sent >= current.bytes) return
+    if (transfer.reading || transfer.held || transfer.sent >= current.bytes) return
     if (transfer.sent - transfer.acknowledged + pieceBytes > windowBytes) return
     transfer.reading = true
     node.parts.snapshots.read(id, current, transfer.sent, pieceBytes)

@@ -7,6 +7,7 @@ import ssh2, { type Connection, type Session } from "ssh2"
 import { authenticate } from "./Authentication.ts"
 import type { AuthorizedKey } from "./AuthorizedKeys.ts"
 import { Gate, type GateEvents, type GateSettings, sourceOf } from "./Gate.ts"
+import { quicken } from "./PacketCipher.ts"
 import { type ConnectionEvents, PeerConnection } from "./PeerConnection.ts"
 import type { Log, SshCounters } from "./SshLog.ts"
 import { algorithms, bulkLane, controlSubsystem, type LaneName, raftLane, sshIdent } from "./SshWire.ts"
@@ -159,6 +160,7 @@ export class Acceptor {
     // With an RSA key ssh2's server offers a host signature with SHA-1 too, whatever it is configured to.
     connection.on("handshake", (negotiated) => {
       if (negotiated.serverHostKey === "ssh-rsa") cut()
+      quicken(connection)
     })
     // Each further exchange of keys costs milliseconds; only those whom we know may ask for them.
     connection.on("rekey", () => peer === null ? cut() : void this.counters.rekeyed++)

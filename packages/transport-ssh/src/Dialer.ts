@@ -3,6 +3,7 @@ import { connect } from "node:net"
 import ssh2, { type ClientErrorExtensions } from "ssh2"
 import type { AuthorizedKey } from "./AuthorizedKeys.ts"
 import type { Purpose } from "./Hello.ts"
+import { quicken } from "./PacketCipher.ts"
 import { type ConnectionEvents, PeerConnection } from "./PeerConnection.ts"
 import type { HostPort } from "./SshSettings.ts"
 import { algorithms, bulkLane, controlSubsystem, raftLane, sshIdent, sshUser } from "./SshWire.ts"
@@ -84,6 +85,7 @@ export const dial = (request: DialRequest): () => void => {
     connection?.destroy(refusal ?? error.message)
   })
   client.on("close", () => fail(refusal ?? "it closed the connection before the handshake was over"))
+  client.on("handshake", () => quicken(client))
   client.on("ready", () =>
     give(() => {
       const end = { socket, end: () => void client.end(), rekey: null }

@@ -28,6 +28,8 @@ export class Follower {
   private matched = 0 as LogIndex
   /** The highest of the leader's rounds of contact heard of. */
   private round = 0
+  /** The round that this node answered last. */
+  private answered = 0
   private owesReply = false
   private rejection: { readonly index: LogIndex; readonly hint: LogId } | null = null
   /** The index acknowledged last. */
@@ -142,6 +144,7 @@ export class Follower {
   private forget(): void {
     this.matched = 0 as LogIndex
     this.round = 0
+    this.answered = 0
     this.owesReply = false
     this.rejection = null
     this.acknowledged = 0 as LogIndex
@@ -159,13 +162,14 @@ export class Follower {
       node.leaderContactAt = node.now
       node.resetElectionDeadline()
     }
-    this.owesReply = true
     const { entries, previous } = request
     const match = matchAppend(node.log, previous, entries)
     if (match._tag === "Rejected") {
       this.rejection = { index: previous.index, hint: match.hint }
       return
     }
+    // New entries are acknowledged once they are durable; until then only a new round of contact has to be answered.
+    if (match.skip === entries.length || this.round > this.answered) this.owesReply = true
     if (match.truncate) node.truncateFrom(entries[match.skip]!.index)
     for (let i = match.skip; i < entries.length; i++) node.append(entries[i]!)
     if (match.skip < entries.length) node.observeAppended(match.skip === 0 ? entries : entries.slice(match.skip))
@@ -196,7 +200,7 @@ export class Follower {
     }
   }
 
-  /** One reply for everything received in a turn, and one more when more of it has become durable. */
+  /** One reply for what a turn has made durable, and for what asks for an answer of its own. */
   private acknowledge(): void {
     const { node } = this
     if (node.leader === null || node.leader === node.id || !node.hardStateIsDurable) return
@@ -205,6 +209,7 @@ export class Follower {
       const { hint, index } = this.rejection
       this.rejection = null
       this.owesReply = false
+      this.answered = this.round
       node.send(
         node.leader,
         { _tag: "AppendReply", term: node.term, matched: false, index, hint, round: this.round },
@@ -215,6 +220,7 @@ export class Follower {
     const durable = Math.min(this.matched, node.durable.index) as LogIndex
     if (!this.owesReply && durable <= this.acknowledged) return
     this.owesReply = false
+    this.answered = this.round
     this.acknowledged = durable
     node.send(
       node.leader,

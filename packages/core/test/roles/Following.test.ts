@@ -31,6 +31,22 @@ describe("a follower", () => {
     assert.deepStrictEqual(acks(bench), [[true, 2]])
   })
 
+  it("answers new entries once, when they are durable, but a new round of contact at once", () => {
+    const bench = new Bench({ log: [1], term: 1 }).deliver(append(2, 1, [1, 1]))
+    assert.deepStrictEqual(acks(bench), [[true, 1]])
+    bench.deliver(append(2, 1, [1, 1], [put(1, 2)])).deliver(append(2, 1, [1, 2], [put(1, 3)]))
+    assert.deepStrictEqual(acks(bench), [])
+    bench.persist()
+    assert.deepStrictEqual(acks(bench), [[true, 3]])
+    bench.deliver(append(2, 1, [1, 3], [put(1, 4)], 0, 2))
+    assert.deepStrictEqual(acks(bench), [[true, 3]])
+    bench.persist()
+    assert.deepStrictEqual(acks(bench), [[true, 4]])
+    // Its answer may be lost, so whatever comes again is answered again.
+    bench.deliver(append(2, 1, [1, 3], [put(1, 4)], 0, 2))
+    assert.deepStrictEqual(acks(bench), [[true, 4]])
+  })
+
   it("takes no late completion for what has replaced its entries", () => {
     for (const together of [false, true]) {
       const bench = new Bench({ log: [1], term: 1 })

@@ -35,6 +35,8 @@ export class Follower {
   /** The index acknowledged last. */
   private acknowledged = 0 as LogIndex
   private reportAt = 0
+  /** Requests for pre-votes of this turn: after a pause of this process a leader's word may lie behind them. */
+  private preVotes: Array<Envelope> = []
   /** Election time-outs let pass because the disk reserve is reached. */
   private deferred = 0
 
@@ -87,6 +89,7 @@ export class Follower {
   /** Ends a turn: answers the leader once, and passes on what needs it. */
   flush(): void {
     this.testimony.flush()
+    if (this.preVotes.length > 0) this.answerPreVotes()
     this.acknowledge()
     passOn(this.node)
     this.node.endTurn()
@@ -104,6 +107,7 @@ export class Follower {
     }
     switch (message._tag) {
       case "VoteRequest": {
+        if (message.preVote) return void this.preVotes.push(envelope)
         const { term } = node
         answerVote(node, from, message)
         if (node.term !== term) this.forget()
@@ -138,6 +142,13 @@ export class Follower {
       case "LinkReport":
         return
     }
+  }
+
+  private answerPreVotes(): void {
+    const { node, preVotes } = this
+    this.preVotes = []
+    if (node.belonging.refused !== null) return
+    for (const { from, message } of preVotes) if (message._tag === "VoteRequest") answerVote(node, from, message)
   }
 
   /** What was known of a leader's log belongs to its term. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { index, term } from "../rules/Logs.ts"
 import { node as id } from "../rules/Voters.ts"
-import { accepted, addLearner, append, Bench, cluster, peer, put, vote, voteRequest } from "./Bench.ts"
+import { accepted, addLearner, append, Bench, cluster, electionTimeout, peer, put, vote, voteRequest } from "./Bench.ts"
 
 const due = { _tag: "ElectionDue" } as const
 
@@ -22,6 +22,13 @@ describe("voting", () => {
     bench.elapse(1000).deliver(voteRequest(3, 2, [1, 1], { preVote: true }))
     assert.deepStrictEqual(bench.take("VoteReply").map(({ message }) => [message.term, message.granted]), [[2, true]])
     assert.deepStrictEqual([bench.node.term, bench.node.votedFor], [1, null])
+  })
+
+  it("hears what its leader said while it was stopped before it grants a pre-vote", () => {
+    const bench = new Bench({ log: [1], term: 1 }).deliver(append(2, 1, [1, 1]))
+    const waiting = [voteRequest(3, 2, [1, 1], { preVote: true }), append(2, 1, [1, 1], [], 0, 2)]
+    bench.elapse(5 * electionTimeout).deliver(...waiting)
+    assert.deepStrictEqual(bench.take("VoteReply").map(({ message }) => message.granted), [false])
   })
 
   it("says a vote only once it is durable, and gives one in a term", () => {

@@ -243,10 +243,10 @@ export class LmdbState {
     return tables
   }
 
-  private install(
+  private async install(
     prepared: { readonly tables: StateTables; readonly header: SnapshotHeader } | null
   ): Promise<StateMeta> {
-    return this.writes.run(async () => {
+    const installed = await this.writes.run(async () => {
       if (prepared === null) throw new StorageFailed({ message: "there is no prepared snapshot to install" })
       const { header, tables } = prepared
       const position = metaOfSnapshot(header)
@@ -262,6 +262,9 @@ export class LmdbState {
       })
       return position
     })
+    // Nobody waits for its space. Where it fails, the store has failed, and the next write says so.
+    this.writes.run(() => this.clearOther()).catch(() => undefined)
+    return installed
   }
 
   /** Commits while reads go on to see what was there before; `seen` makes them see the new. */

@@ -92,7 +92,8 @@ const sender = Effect.fnUntraced(function*(
       if (current === null || !isSameSnapshot(current.id, id)) continue
       const data = yield* Effect.result(current.read(offset, length))
       if (data._tag === "Failure") {
-        // Its file is gone or damaged: another one is built.
+        // Where another one has taken its place its file is gone; else it is damaged, and another one is built.
+        if (held.current !== current) continue
         counters.failed++
         yield* Effect.logWarning(data.failure.message)
         yield* held.release

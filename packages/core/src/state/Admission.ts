@@ -3,7 +3,7 @@
  * peer by the bytes and messages that lie unread, changes of the cluster by count.
  *
  * A peer beyond its bound: forwarded writes are answered `Overloaded`, without their bytes being kept; what carries
- * entries is dropped, as if the network had lost it; what is small and keeps the cluster together (votes, heartbeats,
+ * entries or a piece of a snapshot is dropped, as if the network had lost it; what is small and keeps the cluster together (votes, heartbeats,
  * acknowledgements) is taken up to a second bound, of messages. Everything dropped is counted.
  */
 import type { Limits } from "../DistKvSettings.ts"
@@ -112,6 +112,8 @@ const bytesOf = (message: PeerMessage): number => {
   switch (message._tag) {
     case "ForwardRequest":
       return message.record.length
+    case "SnapshotPiece":
+      return message.data.length
     case "AppendRequest": {
       let bytes = 0
       for (let i = 0; i < message.entries.length; i++) bytes += message.entries[i]!.record.length

@@ -64,6 +64,21 @@ describe("what a peer may put into the inbox", () => {
     assert.strictEqual(admission.ofPeer(from(2, append(0)))?._tag, "Peer")
   })
 
+  it("beyond its bytes pieces of snapshots are dropped, and the empty ones that ask taken", () => {
+    const admission = new Admission(defaultLimits)
+    const last = { term: term(1), index: index(1) }
+    const piece = (bytes: number): PeerMessage => ({
+      _tag: "SnapshotPiece",
+      term: term(1),
+      id: { last, bytes: 2 ** 40, checksum: 0 },
+      offset: 0,
+      data: new Uint8Array(bytes)
+    })
+    for (let i = 0; i < 15; i++) assert.strictEqual(admission.ofPeer(from(2, piece(mebibyte)))?._tag, "Peer")
+    assert.isNull(admission.ofPeer(from(2, piece(mebibyte))))
+    assert.strictEqual(admission.ofPeer(from(2, piece(0)))?._tag, "Peer")
+  })
+
   it("beyond a number of messages nothing is taken, however small", () => {
     const admission = new Admission(defaultLimits)
     let taken = 0

@@ -3,8 +3,9 @@
  * peer by the bytes and messages that lie unread, changes of the cluster by count.
  *
  * A peer beyond its bound: forwarded writes are answered `Overloaded`, without their bytes being kept; what carries
- * entries or a piece of a snapshot is dropped, as if the network had lost it; what is small and keeps the cluster together (votes, heartbeats,
- * acknowledgements) is taken up to a second bound, of messages. Everything dropped is counted.
+ * entries or a piece of a snapshot is dropped, as if the network had lost it; what is small and keeps the cluster
+ * together (votes, heartbeats, acknowledgements) is taken up to a second bound, of messages. Everything dropped is
+ * counted.
  */
 import type { Limits } from "../DistKvSettings.ts"
 import type { NodeId } from "../domain/Identity.ts"

@@ -44,7 +44,7 @@ describe("the snapshot that is sent", () => {
       yield* Effect.yieldNow
       desk.build()
       yield* heard(2)
-      yield* Deferred.done(fails, Effect.void)
+      yield* Deferred.succeed(fails, undefined)
       for (let i = 0; i < 10; i++) yield* Effect.yieldNow
       assert.deepStrictEqual(desk.current(), idAt(2))
       desk.read(node(2), idAt(2), 0, 10)

@@ -1,12 +1,33 @@
-/** What is measured: a cluster of three that takes writes, and can be held still while another is measured. */
+/** What is measured: clusters that can be held still while another is measured, and the loads that are put on them. */
 
 /** One kind of load. */
 export interface Level {
-  /** Clients that write one after the other, each waiting for its reply. */
+  /** Clients that call one after the other, each waiting for its reply. */
   readonly clients: number
+  /** Keys to choose from, at random. */
   readonly keys: number
   readonly valueBytes: number
+  /** The part of the calls that read, 0 to 1; the others write. */
+  readonly reads: number
+  /** What the reads ask for; `stale` is etcd's `serializable`. */
+  readonly consistency: "linearizable" | "stale"
 }
+
+/** Writes of 256 bytes to 10,000 keys. */
+export const writesBy = (clients: number): Level => ({
+  clients,
+  keys: 10_000,
+  valueBytes: 256,
+  reads: 0,
+  consistency: "linearizable"
+})
+
+/** Reads of 10,000 keys of 256 bytes, all of which exist. */
+export const readsBy = (clients: number, consistency: Level["consistency"]): Level => ({
+  ...writesBy(clients),
+  reads: 1,
+  consistency
+})
 
 /** Milliseconds. */
 export interface Latency {
@@ -18,40 +39,43 @@ export interface Latency {
 }
 
 export interface LoadResult {
-  /** Writes that were acknowledged. */
+  /** Calls that succeeded. */
   readonly operations: number
-  /** Writes that failed, or whose outcome is unknown. */
+  /** Calls that failed, or whose outcome is unknown. */
   readonly errors: number
   readonly seconds: number
   readonly latency: Latency
 }
 
-/** A process of the contender whose use of the processor counts. */
+/** A process whose use of the processor counts. */
 export interface Measured {
   readonly name: string
   readonly pid: number
 }
 
-export interface Contender {
+/** Processes that belong together. */
+export interface Cluster {
   readonly name: string
-  /** One line for the reader: what takes the load, and how. */
-  readonly describe: string
-  /** Starts three nodes with empty data. */
+  /** Starts it with empty data. */
   readonly start: () => Promise<void>
-  /** Answers once every node is well and a leader takes writes; called before each measurement. */
+  /** Answers once every node is well and a leader takes writes; asked before each measurement. */
   readonly ready: () => Promise<void>
-  /** Loads it for so long. The first process is the leader's. */
-  readonly load: (level: Level, ms: number) => Promise<LoadResult>
+  /** Writes every key of so many once, before the first load that reads them. */
+  readonly fill: (keys: number, valueBytes: number) => Promise<void>
+  /** The leader's process first. */
   readonly processes: () => ReadonlyArray<Measured>
   readonly stop: () => Promise<void>
 }
 
-/** What one contender did at one level in one round. */
-export interface Measurement extends LoadResult {
-  readonly contender: string
-  readonly round: number
-  readonly clients: number
-  readonly perSecond: number
-  /** Microseconds of processor time for each acknowledged write, by process, the leader first. */
-  readonly cpuMicros: ReadonlyArray<{ readonly name: string; readonly perOperation: number }>
+/** A way to load a cluster. */
+export interface Contender {
+  readonly name: string
+  /** One line for the reader: what takes the load, and how. */
+  readonly describe: string
+  /** The clusters that have to run for it; the processor time of all of them counts, the first one's leader first. */
+  readonly clusters: ReadonlyArray<Cluster>
+  readonly load: (level: Level, ms: number) => Promise<LoadResult>
 }
+
+/** Which nodes the clients talk to. */
+export type At = "leader" | "all"

@@ -1,16 +1,35 @@
-/** `npm run bench -- NAME …`: the benchmarks by name. */
-import { commit } from "./commit.ts"
+/** `npm run bench`: the benchmarks, all of them or by name. */
+import { document } from "./document.ts"
+import { help, parseOptions } from "./Options.ts"
+import type { Section } from "./Section.ts"
+import { commit, embedded, linearizable, mixed, stale, writes } from "./sections/comparisons.ts"
+import { peers } from "./sections/peers.ts"
+import { installTools } from "./Tools.ts"
 
-const benchmarks = new Map([["commit", commit]])
+/** In the order in which they run; `commit` is a selection for those who work on the write path. */
+const everything: ReadonlyArray<Section> = [peers, writes, linearizable, stale, embedded, mixed]
+const byName = new Map([...everything, commit].map((section) => [section.name, section]))
 
-const [name = "", ...args] = process.argv.slice(2)
-const benchmark = benchmarks.get(name)
-if (benchmark === undefined) {
-  console.error(`npm run bench -- NAME [options], where NAME is one of: ${[...benchmarks.keys()].join(", ")}`)
-  process.exit(2)
+const usage = `${help}\n  document         makes the tables and plots of docs/PERFORMANCE.md from the results\n${
+  [...byName.values()].map(({ about, name }) => `  ${name.padEnd(16)} ${about}`).join("\n")
+}`
+
+const main = async (): Promise<void> => {
+  const [first = "", ...rest] = process.argv.slice(2)
+  const named = first !== "" && !first.startsWith("-")
+  const options = parseOptions(named ? rest : process.argv.slice(2))
+  if (options.help) return console.log(usage)
+  if (first === "document") return document(options, everything.map(({ name }) => name))
+  const chosen = named ? [byName.get(first)] : everything
+  if (options.install) installTools()
+  for (const section of chosen) {
+    if (section === undefined) throw new Error(`there is no benchmark ${first}\n\n${usage}`)
+    await section.run(options)
+  }
 }
+
 try {
-  await benchmark(args)
+  await main()
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1

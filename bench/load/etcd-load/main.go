@@ -1,4 +1,4 @@
-// A closed loop of writers on etcd's own client: each waits for its reply before it writes again.
+// A closed loop of callers on etcd's own client: each waits for its reply before it calls again.
 // It ends with one line of JSON, in the shape that the rest of the benchmark uses.
 package main
 
@@ -32,6 +32,55 @@ type result struct {
 	Latency    latency `json:"latency"`
 }
 
+func ask(client *clientv3.Client, reading, serializable bool, key, value string) error {
+	if !reading {
+		_, err := client.Put(context.Background(), key, value)
+		return err
+	}
+	var options []clientv3.OpOption
+	if serializable {
+		options = append(options, clientv3.WithSerializable())
+	}
+	found, err := client.Get(context.Background(), key, options...)
+	if err == nil && len(found.Kvs) == 0 {
+		return fmt.Errorf("no key %s", key)
+	}
+	return err
+}
+
+// Writes every key once, many in each transaction.
+func fill(opened []*clientv3.Client, keys, writers int, value string) {
+	perCall := 262144 / len(value) // a transaction's size is limited, and so is the number of its operations
+	if perCall > 100 {
+		perCall = 100
+	} else if perCall < 1 {
+		perCall = 1
+	}
+	firsts := make(chan int)
+	var group sync.WaitGroup
+	for writer := 0; writer < writers; writer++ {
+		group.Add(1)
+		go func(client *clientv3.Client) {
+			defer group.Done()
+			for first := range firsts {
+				var puts []clientv3.Op
+				for i := first; i < first+perCall && i < keys; i++ {
+					puts = append(puts, clientv3.OpPut(fmt.Sprintf("key-%08d", i), value))
+				}
+				if _, err := client.Txn(context.Background()).Then(puts...).Commit(); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					os.Exit(1)
+				}
+			}
+		}(opened[writer%len(opened)])
+	}
+	for first := 0; first < keys; first += perCall {
+		firsts <- first
+	}
+	close(firsts)
+	group.Wait()
+}
+
 func main() {
 	endpoints := flag.String("endpoints", "", "host:port, separated by commas")
 	clients := flag.Int("clients", 1, "writers")
@@ -39,6 +88,9 @@ func main() {
 	duration := flag.Duration("duration", time.Second, "how long to write")
 	keys := flag.Int("keys", 10000, "how many keys to choose from")
 	valueBytes := flag.Int("value-bytes", 256, "size of each value")
+	reads := flag.Float64("reads", 0, "the part of the calls that read, 0 to 1")
+	serializable := flag.Bool("serializable", false, "read what the asked node has")
+	filling := flag.Bool("fill", false, "write every key once, and end")
 	flag.Parse()
 
 	all := strings.Split(*endpoints, ",")
@@ -56,6 +108,10 @@ func main() {
 	}
 
 	value := strings.Repeat("x", *valueBytes)
+	if *filling {
+		fill(opened, *keys, *clients, value)
+		return
+	}
 	took := make([][]float64, *clients)
 	failed := make([]int, *clients)
 	var group sync.WaitGroup
@@ -67,9 +123,10 @@ func main() {
 			client := opened[writer%len(opened)]
 			random := rand.New(rand.NewSource(began.UnixNano() + int64(writer)))
 			for time.Since(began) < *duration {
+				key := fmt.Sprintf("key-%08d", random.Intn(*keys))
+				reading := *reads > 0 && random.Float64() < *reads
 				asked := time.Now()
-				_, err := client.Put(context.Background(), fmt.Sprintf("key-%08d", random.Intn(*keys)), value)
-				if err != nil {
+				if err := ask(client, reading, *serializable, key, value); err != nil {
 					failed[writer]++
 					continue
 				}

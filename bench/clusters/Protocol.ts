@@ -1,13 +1,16 @@
-/** What the benchmark and the processes that carry its nodes say to each other. */
-import type { Level, LoadResult } from "./Contender.ts"
+/** What the benchmark and the processes that it loads from inside say to each other. */
+import type { Level } from "../Contender.ts"
+import type { Called } from "../load/Callers.ts"
 
-/** What a process carries: three nodes in memory, or one node on SSH and LMDB. */
+/** What a process carries: three nodes in memory, one node on SSH and on disk, or a client of etcd. */
 export type Assignment =
   | { readonly kind: "memory" }
   | { readonly kind: "node"; readonly directory: string; readonly nodeId: string; readonly join: string | null }
+  | { readonly kind: "etcd3"; readonly hosts: ReadonlyArray<string> }
 
 export type Question =
   | { readonly ask: "status" }
+  | { readonly ask: "fill"; readonly keys: number; readonly valueBytes: number }
   | { readonly ask: "load"; readonly level: Level; readonly ms: number }
 
 /** A cluster as one of its nodes sees it. */
@@ -21,5 +24,6 @@ export interface NodeReport {
 
 export type Answer =
   | { readonly answer: "status"; readonly report: NodeReport }
-  | { readonly answer: "load"; readonly result: LoadResult }
+  | { readonly answer: "filled" }
+  | { readonly answer: "load"; readonly result: Called }
   | { readonly answer: "failed"; readonly message: string }

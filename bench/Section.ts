@@ -1,0 +1,85 @@
+/** A part of the benchmarks that can be run by itself. */
+import type { Cluster, Contender } from "./Contender.ts"
+import type { Options } from "./Options.ts"
+import { type Findings, reporter, shown } from "./report/Report.ts"
+import { chartsOver, summarize, type Summary, summaryTable } from "./report/Summary.ts"
+import { atSite, fillAll, type Group, minutesOf, type Plan, run, type Site } from "./Rounds.ts"
+import { findTools } from "./Tools.ts"
+
+export interface Section {
+  readonly name: string
+  readonly title: string
+  /** One line for the list of sections. */
+  readonly about: string
+  readonly run: (options: Options) => Promise<void>
+}
+
+/** Everything that a comparison is made of. */
+export interface Comparison {
+  readonly plan: Plan
+  readonly groups: ReadonlyArray<Group>
+  /** Clusters whose keys are read, which therefore have to exist. */
+  readonly filled: ReadonlyArray<Cluster>
+  readonly rivalOf: (contender: string, label: string) => string
+  /** What heads the first column. */
+  readonly axis: string
+  /** Charts over this value of each row; none where it is absent. */
+  readonly xOf?: (summary: Summary) => number
+  /** Further tables. */
+  readonly conclude?: (summaries: ReadonlyArray<Summary>) => Pick<Findings, "tables">
+  readonly notes?: ReadonlyArray<string>
+}
+
+/** Leaves out contenders that were not asked for, or whose programs are missing. */
+const available = (groups: ReadonlyArray<Group>, options: Options): ReadonlyArray<Group> => {
+  const tools = findTools()
+  const can = ({ clusters, describe, name }: Contender) =>
+    (options.only?.includes(name) ?? true) && (tools.wrk || !describe.includes("wrk")) &&
+    (tools.etcd || !clusters.some((cluster) => cluster.name === "etcd"))
+  return groups.map((group) => ({ ...group, contenders: group.contenders.filter(can) }))
+    .filter(({ contenders }) => contenders.length > 0)
+}
+
+/** A section that compares contenders in rounds. */
+export const comparing = (
+  name: string,
+  title: string,
+  about: string,
+  compose: (site: Site, options: Options) => Comparison
+): Section => ({
+  name,
+  title,
+  about,
+  run: (options) =>
+    atSite(options, async (site) => {
+      const comparison = compose(site, options)
+      const groups = available(comparison.groups, options)
+      const { axis, plan, rivalOf, xOf } = comparison
+      const contenders = [...new Map(groups.flatMap(({ contenders }) => contenders).map((one) => [one.name, one]))
+        .values()]
+      if (contenders.length === 0) throw new Error(`${name}: there is nobody to measure`)
+      console.error(`${name}: about ${Math.ceil(minutesOf(groups, plan))} minutes`)
+      const { file, save } = reporter(name, title, options)
+      const needed = contenders.flatMap(({ clusters }) => clusters)
+      const [level] = groups.map((group) => group.level)
+      const filled = comparison.filled.filter((cluster) => needed.includes(cluster))
+      if (level !== undefined) await fillAll(site, filled, level.keys, level.valueBytes)
+      const conclude = (measurements: Parameters<typeof summarize>[0]) => {
+        const summaries = summarize(measurements, rivalOf)
+        return save({
+          notes: [
+            ...contenders.map((one) => `${one.name}: ${one.describe}`),
+            `${plan.rounds} rounds of ${plan.seconds} s, after ${plan.warmUp} s of warm-up (1 s from the second round on)`,
+            ...comparison.notes ?? []
+          ],
+          tables: [summaryTable(title, axis, summaries), ...comparison.conclude?.(summaries).tables ?? []],
+          charts: xOf === undefined ? [] : chartsOver(name, title, axis, summaries, xOf),
+          raw: measurements
+        })
+      }
+      const measurements = await run(site, groups, plan, conclude)
+      const report = conclude(measurements)
+      console.log(`ssh2 encrypts in ${report.encryption}${report.encryption === "native" ? " code" : ""}`)
+      console.log([...report.notes, "", ...report.tables.map((table) => `${shown(table)}\n`), file].join("\n"))
+    })
+})

@@ -1,0 +1,56 @@
+/** A closed loop of callers inside a process that carries a node, or a client of one. */
+import { Effect, Exit } from "effect"
+import { encodeIntoCompressedBase64 } from "hdr-histogram-js"
+import type { Level } from "../Contender.ts"
+import { histogram, record } from "./Percentiles.ts"
+
+/** The two calls that are measured; whatever they answer is of no interest. */
+export interface Store {
+  readonly set: (key: string, value: Uint8Array) => Effect.Effect<unknown, unknown>
+  readonly get: (key: string, consistency: Level["consistency"]) => Effect.Effect<unknown, unknown>
+}
+
+/** What one process did; `latencies` is a histogram in the compressed form of HdrHistogram. */
+export interface Called {
+  readonly operations: number
+  readonly errors: number
+  readonly seconds: number
+  readonly latencies: string
+}
+
+export const keyOf = (i: number): string => `key-${String(i).padStart(8, "0")}`
+
+export const call = Effect.fnUntraced(function*(store: Store, level: Level, ms: number) {
+  const value = new Uint8Array(level.valueBytes).fill(120)
+  const micros = histogram()
+  const began = performance.now()
+  const ends = began + ms
+  let operations = 0
+  let errors = 0
+  const caller = Effect.gen(function*() {
+    while (performance.now() < ends) {
+      const key = keyOf(Math.floor(Math.random() * level.keys))
+      const asked = performance.now()
+      const reads = level.reads > 0 && Math.random() < level.reads
+      const exit = yield* Effect.exit(reads ? store.get(key, level.consistency) : store.set(key, value))
+      record(micros, performance.now() - asked)
+      if (Exit.isSuccess(exit)) operations++
+      else errors++
+    }
+  })
+  yield* Effect.forEach(Array.from({ length: level.clients }), () => caller, {
+    concurrency: "unbounded",
+    discard: true
+  })
+  const seconds = (performance.now() - began) / 1000
+  return { operations, errors, seconds, latencies: encodeIntoCompressedBase64(micros) } satisfies Called
+})
+
+/** Writes every key once. */
+export const fill = (store: Store, keys: number, valueBytes: number): Effect.Effect<void, unknown> => {
+  const value = new Uint8Array(valueBytes).fill(120)
+  return Effect.forEach(Array.from({ length: keys }, (_, i) => i), (i) => store.set(keyOf(i), value), {
+    concurrency: 256,
+    discard: true
+  })
+}

@@ -1,0 +1,133 @@
+/** What a benchmark leaves behind: everything it measured, and how it is shown. */
+import { encryption } from "@distkv/transport-ssh"
+import { execFileSync } from "node:child_process"
+import { mkdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs"
+import { cpus, loadavg, release, totalmem } from "node:os"
+import { dirname, join } from "node:path"
+import type { Options } from "../Options.ts"
+
+/** Cells as they are shown; the first column names the row. */
+export interface Table {
+  readonly title: string
+  readonly heads: ReadonlyArray<string>
+  readonly rows: ReadonlyArray<ReadonlyArray<string>>
+}
+
+export interface Series {
+  readonly name: string
+  readonly points: ReadonlyArray<
+    { readonly x: number; readonly y: number; readonly low?: number; readonly high?: number }
+  >
+}
+
+export interface Chart {
+  /** The file's name without its ending. */
+  readonly file: string
+  readonly title: string
+  readonly x: { readonly label: string; readonly scale: "linear" | "log" }
+  readonly y: { readonly label: string; readonly scale: "linear" | "log" }
+  readonly series: ReadonlyArray<Series>
+}
+
+export interface Machine {
+  readonly cpus: number
+  readonly cpu: string
+  readonly memoryGiB: number
+  readonly linux: string
+  readonly node: string
+  /** The kind of file system that holds the data. */
+  readonly disk: string
+  /** The system's load before the benchmark began. */
+  readonly loadBefore: number
+}
+
+export interface Report {
+  readonly section: string
+  readonly title: string
+  readonly at: string
+  readonly minutes: number
+  readonly command: string
+  readonly commit: string
+  /** ssh2's addon, or JavaScript. */
+  readonly encryption: string
+  readonly machine: Machine
+  /** One line each: what was measured, and how. */
+  readonly notes: ReadonlyArray<string>
+  readonly tables: ReadonlyArray<Table>
+  readonly charts: ReadonlyArray<Chart>
+  /** Every measurement. */
+  readonly raw: unknown
+}
+
+/** What a section has to say, before the circumstances are added. */
+export type Findings = Pick<Report, "notes" | "tables" | "charts" | "raw">
+
+const tmpfsMagic = 0x01021994
+const fileSystems = new Map([[tmpfsMagic, "tmpfs (memory!)"], [0xef53, "ext4"], [0x58465342, "xfs"], [
+  0x9123683e,
+  "btrfs"
+], [0x794c7630, "overlay"]])
+
+export const isInMemory = (folder: string): boolean => statfsSync(folder).type === tmpfsMagic
+
+const machineOf = (folder: string, loadBefore: number): Machine => ({
+  cpus: cpus().length,
+  cpu: cpus()[0]?.model ?? "unknown",
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  linux: release(),
+  node: process.version,
+  disk: fileSystems.get(statfsSync(folder).type) ?? "another file system",
+  loadBefore
+})
+
+const commitOf = (): string => {
+  try {
+    return execFileSync("git", ["describe", "--always", "--dirty"], { cwd: import.meta.dirname, encoding: "utf8" })
+      .trim()
+  } catch {
+    return "unknown"
+  }
+}
+
+export const resultsFolder = join(import.meta.dirname, "..", "results")
+
+/** Shows one table for a terminal. */
+export const shown = ({ heads, rows, title }: Table): string => {
+  const all = [heads, ...rows]
+  const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
+  const isText = heads.map((_, column) => rows.every((row) => !/^[\d–—<]/.test(row[column] ?? "")))
+  const lines = all.map((row) =>
+    row.map((cell, column) =>
+      isText[column] === true || column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
+    ).join("  ").trimEnd()
+  )
+  return `${title}\n\n${lines.join("\n")}`
+}
+
+/** Writes what is known so far to the section's file; called after every round, so that nothing is lost. */
+export const reporter = (section: string, title: string, options: Options) => {
+  const began = performance.now()
+  const load = loadavg()[0] ?? 0
+  const file = options.json ?? join(resultsFolder, `${section}.json`)
+  return {
+    file,
+    save: (findings: Findings): Report => {
+      const report: Report = {
+        section,
+        title,
+        at: new Date().toISOString(),
+        minutes: Math.round((performance.now() - began) / 6_000) / 10,
+        command: ["npm run bench --", section, ...options.args].join(" "),
+        commit: commitOf(),
+        encryption,
+        machine: machineOf(options.dir, load),
+        ...findings
+      }
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`)
+      return report
+    }
+  }
+}
+
+export const readReport = (file: string): Report => JSON.parse(readFileSync(file, "utf8")) as Report

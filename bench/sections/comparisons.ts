@@ -1,0 +1,184 @@
+/** The sections that compare distkv with its rivals over the number of clients, and by the kind of load. */
+import { bareHttp, bareHttpOf } from "../clusters/BareHttp.ts"
+import { etcd, etcdOf, gatewayOf } from "../clusters/EtcdCluster.ts"
+import { httpOf, servers } from "../clusters/Servers.ts"
+import { embeddedOf, etcd3Of, inMemory, memoryOf, onDisk } from "../clusters/Services.ts"
+import { type Contender, readsBy, writesBy } from "../Contender.ts"
+import type { Options } from "../Options.ts"
+import type { Summary } from "../report/Summary.ts"
+import { planOf, type Site } from "../Rounds.ts"
+import { comparing } from "../Section.ts"
+
+const clientsOf = (summary: Summary) => summary.clients
+
+const levelsOf = (options: Options, all: ReadonlyArray<number>) => options.clients ?? (options.quick ? [64] : all)
+
+const ours = (site: Site) => servers(site.folderOf("http"))
+const theirs = (site: Site) => etcd(site.folderOf("etcd"))
+
+/** A single client has one node to talk to. */
+const spreadToo = (clients: number, leader: Contender, spread: Contender) => clients === 1 ? [leader] : [leader, spread]
+
+export const commit = comparing(
+  "commit",
+  "Committed writes",
+  "writes in memory, embedded, by HTTP and at etcd, side by side",
+  (site, options) => {
+    const etcdCluster = theirs(site)
+    const contenders = [
+      memoryOf(inMemory()),
+      embeddedOf(onDisk(site.folderOf("embedded")), "leader"),
+      { ...httpOf(ours(site), options.at), name: "http" },
+      { ...etcdOf(etcdCluster, options.at), name: "etcd" }
+    ]
+    return {
+      plan: planOf(options),
+      groups: levelsOf(options, [1, 64, 256]).map((clients) => ({
+        label: String(clients),
+        level: writesBy(clients),
+        contenders
+      })),
+      filled: [],
+      rivalOf: () => "etcd",
+      axis: "clients",
+      xOf: clientsOf
+    }
+  }
+)
+
+export const writes = comparing(
+  "writes",
+  "Writes over HTTP",
+  "PUT at the leader and spread, beside etcd's Go client and etcd's HTTP gateway",
+  (site, options) => {
+    const [http, other] = [ours(site), theirs(site)]
+    const [httpLeader, httpSpread] = [httpOf(http, "leader"), httpOf(http, "all")]
+    const [etcdLeader, etcdSpread] = [etcdOf(other, "leader"), etcdOf(other, "all")]
+    const gateway = gatewayOf(other)
+    return {
+      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      groups: levelsOf(options, [1, 16, 64, 256, 1000]).map((clients) => ({
+        label: String(clients),
+        level: writesBy(clients),
+        contenders: [
+          ...spreadToo(clients, httpLeader, httpSpread),
+          ...spreadToo(clients, etcdLeader, etcdSpread),
+          gateway
+        ]
+      })),
+      filled: [],
+      rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "etcd",
+      axis: "clients",
+      xOf: clientsOf,
+      notes: ["ratio: to etcd's Go client at the same nodes"]
+    }
+  }
+)
+
+export const linearizable = comparing(
+  "reads",
+  "Linearizable reads over HTTP",
+  "linearizable GET at the leader and spread, beside etcd's",
+  (site, options) => {
+    const [http, other] = [ours(site), theirs(site)]
+    const [httpLeader, httpSpread] = [httpOf(http, "leader"), httpOf(http, "all")]
+    const [etcdLeader, etcdSpread] = [etcdOf(other, "leader"), etcdOf(other, "all")]
+    return {
+      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      groups: levelsOf(options, [1, 16, 64, 256, 1000]).map((clients) => ({
+        label: String(clients),
+        level: readsBy(clients, "linearizable"),
+        contenders: [...spreadToo(clients, httpLeader, httpSpread), ...spreadToo(clients, etcdLeader, etcdSpread)]
+      })),
+      filled: [http, other],
+      rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "etcd",
+      axis: "clients",
+      xOf: clientsOf,
+      notes: ["ratio: to etcd's Go client at the same nodes"]
+    }
+  }
+)
+
+export const stale = comparing(
+  "stale",
+  "Stale reads over HTTP",
+  "stale GET, beside a bare node:http server and etcd's serializable reads",
+  (site, options) => {
+    const [http, other, bare] = [ours(site), theirs(site), bareHttp()]
+    const contenders = [httpOf(http, "leader"), httpOf(http, "all"), bareHttpOf(bare), etcdOf(other, "all")]
+    return {
+      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      groups: levelsOf(options, [1, 64, 256, 1000]).map((clients) => ({
+        label: String(clients),
+        level: readsBy(clients, "stale"),
+        contenders: contenders.slice(0, clients === 1 ? 3 : 4)
+      })),
+      filled: [http, other],
+      rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "node:http",
+      axis: "clients",
+      xOf: clientsOf,
+      notes: ["ratio: at one node to a bare node:http server, spread to etcd's serializable reads"]
+    }
+  }
+)
+
+export const embedded = comparing(
+  "embedded",
+  "Embedded in three services",
+  "DistKv.set and get inside three services, beside the same services on the etcd3 client",
+  (site, options) => {
+    const other = theirs(site)
+    const services = onDisk(site.folderOf("embedded"))
+    const contenders = [embeddedOf(services, "all"), etcd3Of(other)]
+    const levels = levelsOf(options, [1, 64, 256])
+    return {
+      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      groups: [
+        ...levels.map((clients) => ({ label: `${clients} writing`, level: writesBy(clients), contenders })),
+        ...levels.map((clients) => ({
+          label: `${clients} reading`,
+          level: readsBy(clients, "linearizable"),
+          contenders
+        }))
+      ],
+      filled: [services, other],
+      rivalOf: () => "etcd3",
+      axis: "callers"
+    }
+  }
+)
+
+const sizes: ReadonlyArray<readonly [label: string, bytes: number]> = [
+  ["16 B", 16],
+  ["256 B", 256],
+  ["4 KiB", 4096],
+  ["64 KiB", 65_536],
+  ["256 KiB", 262_144]
+]
+
+export const mixed = comparing(
+  "mixed",
+  "Mixed loads and sizes of values",
+  "90 and 50 % linearizable reads, and writes of 16 B to 256 KiB, 64 clients",
+  (site, options) => {
+    const [http, other] = [ours(site), theirs(site)]
+    const contenders = [httpOf(http, "leader"), etcdOf(other, "leader")]
+    const level = writesBy(64)
+    return {
+      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      groups: [
+        { label: "90 % reads", level: { ...level, reads: 0.9 }, contenders },
+        { label: "50 % reads", level: { ...level, reads: 0.5 }, contenders },
+        ...sizes.slice(0, options.quick ? 1 : sizes.length).map(([label, valueBytes]) => ({
+          label,
+          // Few enough keys for the largest values to fit any disk.
+          level: { ...level, valueBytes, keys: Math.min(10_000, Math.max(500, Math.floor(2 ** 28 / valueBytes))) },
+          contenders
+        }))
+      ],
+      filled: [http, other],
+      rivalOf: () => "etcd",
+      axis: "load"
+    }
+  }
+)

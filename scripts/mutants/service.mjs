@@ -127,9 +127,9 @@ export const service = [
     what: "commands do not see what the checkpoint under way is about to write",
     expect: ["I5", "I18", "I25"],
     edits: [{
-      file: "state/StateMachine.ts",
-      from: "    if (changed === undefined) changed = this.frozen?.rows.get(key)\n",
-      to: ""
+      file: "state/Overlay.ts",
+      from: "    this.active = new Layer()\n    // The rows",
+      to: "    this.active = new Layer()\n    this.rows.clear()\n    // The rows"
     }]
   },
   {
@@ -138,9 +138,9 @@ export const service = [
     what: "ranges do not see what the checkpoint under way is about to write",
     expect: ["I5", "I18", "I25"],
     edits: [{
-      file: "state/StateMachine.ts",
-      from: "    return overlaid(this.active, scan, this.frozen === null ? below : overlaid(this.frozen, scan, below))",
-      to: "    return overlaid(this.active, scan, below)"
+      file: "state/Overlay.ts",
+      from: "      if (row.layer === frozen && isWithin(scan, row.key)) rows.push(row)\n",
+      to: ""
     }]
   },
   {

@@ -11,7 +11,7 @@ import type { ClusterId } from "./domain/Identity.ts"
 import type { LogId, Revision } from "./domain/Position.ts"
 import { SessionRowMap } from "./domain/SessionRow.ts"
 import { MemoryReceiver, type ReadSnapshot, snapshotOf } from "./MemorySnapshot.ts"
-import type { Checkpoint, HistoryEvent, Scan, StateMeta, StoredSnapshot } from "./StateStore.ts"
+import type { Checkpoint, HistoryEvent, HistoryEvents, Scan, StateMeta, StoredSnapshot } from "./StateStore.ts"
 import { headerOfState, metaOfSnapshot, StateStore } from "./StateStore.ts"
 
 /** Rows, history and position of one store. A checkpoint is one synchronous step; reads may go on between any two. */
@@ -20,7 +20,8 @@ export class MemoryState {
   private rows = new Map<Key, Entry>()
   /** The keys of `rows` in order of their UTF-8 bytes. */
   private keys: ReadonlyArray<Key> = []
-  private history: Array<HistoryEvent> = []
+  /** The events by the checkpoint that brought them; those at or below the compact revision are not shown any more. */
+  private history: Array<HistoryEvents> = []
   private sessionRows = new SessionRowMap()
   /** The last entry of the snapshot installed last. */
   installed: LogId | null = null
@@ -43,8 +44,8 @@ export class MemoryState {
     }
     const kept = removed ? this.keys.filter((key) => this.rows.has(key)) : this.keys
     this.keys = added.length === 0 ? kept : merge(kept, added.sort(compareKeys))
-    for (const event of history) this.history.push(event)
-    const cut = this.firstEventAbove(meta.compactRevision)
+    if (history.length > 0) this.history.push(history)
+    const cut = partition(this.history, (events) => events.at(-1)!.revision <= meta.compactRevision)
     if (cut > 0) this.history.splice(0, cut)
     this.sessionRows.change(sessions)
     this.meta = meta
@@ -68,14 +69,16 @@ export class MemoryState {
   }
 
   eventAt(revision: Revision): HistoryEvent | undefined {
-    return this.history[this.firstEventAbove(revision - 1)]
+    const first = Math.max(revision, (this.meta?.compactRevision ?? 0) + 1)
+    const events = this.history[partition(this.history, (events) => events.at(-1)!.revision < first)]
+    return events?.at(partition(events, (event) => event.revision < first))
   }
 
   /** A snapshot of what is there now. */
   snapshot(clusterId: ClusterId | null): StoredSnapshot | null {
     return this.meta === null
       ? null
-      : snapshotOf(headerOfState(this.meta, clusterId), this.scan(everything), this.history, this.sessions())
+      : snapshotOf(headerOfState(this.meta, clusterId), this.scan(everything), this.events(), this.sessions())
   }
 
   /** Makes a snapshot's content this state's, instead of all that was there. */
@@ -83,27 +86,32 @@ export class MemoryState {
     const entries = rows.flatMap((row) => row._tag === "Entry" ? [row.entry] : [])
     this.rows = new Map(entries.map((entry) => [entry.key, entry]))
     this.keys = entries.map((entry) => entry.key)
-    this.history = rows.flatMap((row) => row._tag === "Event" ? [row.event] : [])
+    const events = rows.flatMap((row) => row._tag === "Event" ? [row.event] : [])
+    this.history = events.length > 0 ? [events] : []
     this.sessionRows = new SessionRowMap(rows.flatMap((row) => row._tag === "Session" ? [row.row] : []))
     this.meta = metaOfSnapshot(header)
     this.installed = header.last
     return this.meta
   }
 
-  private firstEventAbove(revision: number): number {
-    return partition(this.history, (event) => event.revision <= revision)
+  private *events(): Generator<HistoryEvent, void> {
+    const cut = this.meta?.compactRevision ?? 0
+    for (const events of this.history) for (const event of events) if (event.revision > cut) yield event
   }
 }
 
 const everything: Scan = { from: null, to: null, prefix: null, reverse: false, keysOnly: false }
 
 /** How many leading elements satisfy `before`, which holds for a beginning of `sorted` and for nothing after it. */
-const partition = <A>(sorted: ReadonlyArray<A>, before: (element: A) => boolean): number => {
+const partition = <A>(
+  sorted: Pick<ReadonlyArray<A>, "length" | "at">,
+  before: (element: A) => boolean
+): number => {
   let low = 0
   let high = sorted.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if (before(sorted[middle]!)) low = middle + 1
+    if (before(sorted.at(middle)!)) low = middle + 1
     else high = middle
   }
   return low

@@ -44,13 +44,16 @@ export interface StateMeta {
   readonly digest?: number
 }
 
+/** Events in their order; an array, or something that makes each where it is looked at. */
+export type HistoryEvents = Iterable<HistoryEvent> & Pick<ReadonlyArray<HistoryEvent>, "length" | "at">
+
 /** What changed since the last checkpoint. */
 export interface Checkpoint {
   readonly meta: StateMeta
   /** The changed keys with their entries, null where deleted. */
-  readonly rows: ReadonlyMap<Key, Entry | null>
+  readonly rows: Iterable<readonly [Key, Entry | null]>
   /** New events, in order. Events at or below `meta.compactRevision` are removed by the checkpoint. */
-  readonly history: ReadonlyArray<HistoryEvent>
+  readonly history: HistoryEvents
   /** The changed rows of the sessions, which the store keeps without looking into them. */
   readonly sessions: ReadonlyArray<SessionRow>
 }

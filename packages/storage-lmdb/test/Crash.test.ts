@@ -67,7 +67,7 @@ describe.each(["lmdb", "segments"] as const)("a node with its log in %s that is 
         assert.deepStrictEqual(there.rows, expectedRows)
         assert.strictEqual(
           there.lastEvent,
-          checkpoint === 0 ? null : numberedCheckpoint(checkpoint).history[0]?.historyBytes
+          checkpoint === 0 ? null : numberedCheckpoint(checkpoint).history.at(0)?.historyBytes
         )
       }
       assert.isAbove(model.step, cycles * 5, "too few steps to have proved anything")

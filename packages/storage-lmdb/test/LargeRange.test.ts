@@ -19,7 +19,7 @@ const filled = (keys: number): Checkpoint => {
   return {
     meta: { ...meta, revision: 1 as Revision },
     rows: new Map(
-      [...rows.values()].flatMap((entry) => entry === null ? [] : [[entry.key, { ...entry, value }] as const])
+      [...rows].flatMap(([, entry]) => entry === null ? [] : [[entry.key, { ...entry, value }] as const])
     ),
     history: [],
     sessions: []
@@ -78,7 +78,7 @@ describe("a range of large values", () => {
           assert.isBelow(checkpoint.meta.historyBytes - full.meta.historyBytes, sum / 1000)
           yield* state.checkpoint(checkpoint)
           assert.deepStrictEqual([...state.scanUnsafe(everything)], [])
-          assert.deepStrictEqual(state.eventAtUnsafe(2 as Revision), checkpoint.history[0])
+          assert.deepStrictEqual(state.eventAtUnsafe(2 as Revision), checkpoint.history.at(0))
         }))
       assert.strictEqual(yield* rowsIn(directory, "kv"), 0)
       assert.strictEqual(yield* rowsIn(directory, "values"), 0)

@@ -9,7 +9,7 @@ export const numberedKeys = 40
 export const numberedCheckpoint = (n: number): Checkpoint => {
   const { meta, rows } = aCheckpoint(0, n, numberedKeys)
   const key = "key0" as Key
-  const entry = rows.get(key) ?? null
+  const entry = new Map(rows).get(key) ?? null
   return {
     meta: { ...meta, applied: { term: meta.applied.term, index: 0 as LogIndex } },
     rows,

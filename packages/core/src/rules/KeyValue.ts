@@ -24,11 +24,15 @@ import { historyBytesAt } from "./History.ts"
 /** What a command may look at: the state that all commands before it have made. */
 export interface KeyValueView {
   readonly get: (key: Key) => Entry | undefined
+  /** The same without its value; to be looked at before anything changes. */
+  readonly metadata: (key: Key) => Metadata | undefined
   /** Entries in key order; drained or returned before `apply` returns. */
   readonly scan: (scan: Scan) => Iterable<Entry>
   /** The first event kept of the given revision, or of the next that has one. */
   readonly eventAt: (revision: Revision) => HistoryEvent | undefined
 }
+
+type Metadata = Omit<Entry, "value">
 
 type Counted = "revision" | "compactRevision" | "historyBytes" | "historyCutBytes" | "keys"
 
@@ -93,19 +97,17 @@ export const rangeOf = (range: KeyRange): Scan => {
 const allKeys: Scan = { from: null, to: null, prefix: null, reverse: false, keysOnly: true }
 
 const applyPut = (view: KeyValueView, counters: StoreCounters, put: CommandOf<"Put">): Applied => {
-  const current = view.get(put.key) ?? null
-  if (!holds(put.ifRevision, current)) return refused(counters, current)
+  const current = view.metadata(put.key) ?? null
+  if (!holds(put.ifRevision, current)) return refused(view, counters, put.key)
+  const previous = put.previous && current !== null ? view.get(put.key) ?? null : null
   const revision = nextRevision(counters)
   const event = putEvent(counters, revision, 0, put.key, put.value, put.leaseId, current)
-  return {
-    outcome: { _tag: "Put", revision, created: current === null, previous: put.previous ? current : null },
-    events: [event]
-  }
+  return { outcome: { _tag: "Put", revision, created: current === null, previous }, events: [event] }
 }
 
 const applyDelete = (view: KeyValueView, counters: StoreCounters, command: CommandOf<"Delete">): Applied => {
-  const current = view.get(command.key) ?? null
-  if (!holds(command.ifRevision, current)) return refused(counters, current)
+  const current = view.metadata(command.key) ?? null
+  if (!holds(command.ifRevision, current)) return refused(view, counters, command.key)
   if (current === null) return nothing({ _tag: "Deleted", revision: counters.revision, deleted: 0 })
   const revision = nextRevision(counters)
   return { outcome: { _tag: "Deleted", revision, deleted: 1 }, events: [deleteEvent(counters, revision, 0, current)] }
@@ -129,7 +131,7 @@ const applyTxn = (view: KeyValueView, counters: StoreCounters, { puts }: Command
   if (puts.length === 0) return nothing({ _tag: "Done", revision: counters.revision })
   const revision = nextRevision(counters)
   const events = puts.map(({ key, value }, position) =>
-    putEvent(counters, revision, position, key, value, null, view.get(key) ?? null)
+    putEvent(counters, revision, position, key, value, null, view.metadata(key) ?? null)
   )
   return { outcome: { _tag: "Done", revision }, events }
 }
@@ -144,15 +146,15 @@ const applyCut = (view: KeyValueView, counters: StoreCounters, wanted: Revision)
 }
 
 /** Whether a guard holds: null always, 0 for an absent key, n for an entry that was last changed at n. */
-const holds = (ifRevision: Revision | null, current: Entry | null): boolean =>
+const holds = (ifRevision: Revision | null, current: Metadata | null): boolean =>
   ifRevision === null || ifRevision === (current === null ? 0 : current.modRevision)
 
 const noEvents: ReadonlyArray<HistoryEvent> = []
 
 const nothing = (outcome: Outcome): Applied => ({ outcome, events: noEvents })
 
-const refused = (counters: StoreCounters, current: Entry | null): Applied =>
-  nothing({ _tag: "CompareFailed", revision: counters.revision, current })
+const refused = (view: KeyValueView, counters: StoreCounters, key: Key): Applied =>
+  nothing({ _tag: "CompareFailed", revision: counters.revision, current: view.get(key) ?? null })
 
 const nextRevision = (counters: StoreCounters): Revision => {
   counters.revision = (counters.revision + 1) as Revision
@@ -163,11 +165,13 @@ const putEvent = (
   counters: StoreCounters,
   revision: Revision,
   position: number,
-  key: Key,
+  named: Key,
   value: Uint8Array,
   leaseId: Revision | null,
-  previous: Entry | null
+  previous: Metadata | null
 ): HistoryEvent => {
+  // The string that is there already lets the new one go.
+  const key = previous === null ? named : previous.key
   if (previous === null) counters.keys += 1
   counters.historyBytes += utf8Length(key) + value.length
   const entry: Entry = {
@@ -192,7 +196,7 @@ const deleteEvent = (
   counters: StoreCounters,
   revision: Revision,
   position: number,
-  deleted: Entry
+  deleted: Metadata
 ): HistoryEvent => {
   const { key } = deleted
   counters.keys -= 1
@@ -201,7 +205,7 @@ const deleteEvent = (
   return { revision, position, key, entry: null, previous, historyBytes: counters.historyBytes }
 }
 
-const previousOf = ({ createRevision, leaseId, modRevision, version }: Entry): PreviousEntry => ({
+const previousOf = ({ createRevision, leaseId, modRevision, version }: Metadata): PreviousEntry => ({
   createRevision,
   modRevision,
   version,

@@ -1,78 +1,213 @@
-/** What applying the log has changed since a checkpoint: rows over those of the state store, and events. */
+/**
+ * The state as of the last applied entry: what applying has changed since a checkpoint, over the state store.
+ *
+ * Changes gather in a layer; a checkpoint freezes it, and until the store shows what was in it, it lies between the
+ * store and the next layer. Of keys that were looked at, what the next change of them needs (all but their values) is
+ * remembered beyond that, so that a key in use costs one look-up and no read of the store.
+ *
+ * Invariant: a remembered key that no layer has is in the store just as it is remembered.
+ */
 import type { Entry, Key } from "../domain/Entry.ts"
 import { compareKeys, withoutValue } from "../domain/Entry.ts"
+import type { PreviousEntry } from "../domain/HistoryEvent.ts"
 import type { Revision } from "../domain/Position.ts"
-import type { HistoryEvent, Scan } from "../StateStore.ts"
+import type { Checkpoint, HistoryEvent, Scan, StateStore } from "../StateStore.ts"
+import { EventList } from "./EventList.ts"
 
-/** Bytes that a change weighs beside its key and value: event, entry, metadata of the one before, place in the map. */
-const changeOverhead = 512
+/** Bytes that a change weighs beside its key and value: its event, and the place of its key. */
+const changeOverhead = 256
+/** How many keys are remembered that no layer has. */
+const rememberedMost = 32_768
 
-export class Overlay {
-  /** Null where the key was deleted. */
-  readonly rows = new Map<Key, Entry | null>()
-  readonly history: Array<HistoryEvent> = []
-  /**
-   * Bytes held, about: a value counts once for each of its key's changes, since each has an event; row and event share
-   * it with the log record that brought it.
-   */
+/** The changes between two checkpoints. */
+class Layer {
+  readonly events = new EventList()
+  /** The keys that it changes, each once. */
+  readonly changed: Array<Row> = []
   bytes = 0
+}
 
-  add(event: HistoryEvent): void {
-    this.rows.set(event.key, event.entry)
-    this.history.push(event)
-    this.bytes += changeOverhead + event.key.length + (event.entry?.value.length ?? 0)
+/** One key as the last applied entry left it; changed in place. */
+class Row implements PreviousEntry {
+  readonly key: Key
+  /** The newest layer that changes it, and which of its events was the last; null where the store has it so. */
+  layer: Layer | null = null
+  event = 0
+  isPresent = false
+  createRevision = 0 as Revision
+  modRevision = 0 as Revision
+  version = 0
+  leaseId: Revision | null = null
+
+  constructor(key: Key) {
+    this.key = key
   }
 
-  /** The first event of the given revision or of the next that has one. */
-  eventAt(revision: Revision): HistoryEvent | undefined {
-    let low = 0
-    let high = this.history.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.history[middle]!.revision < revision) low = middle + 1
-      else high = middle
-    }
-    return this.history[low]
-  }
-
-  /** The changed keys within a scan's bounds, in its direction. */
-  keysWithin(scan: Scan): Array<Key> {
-    const keys: Array<Key> = []
-    for (const key of this.rows.keys()) if (isWithin(scan, key)) keys.push(key)
-    keys.sort(compareKeys)
-    return scan.reverse ? keys.reverse() : keys
+  become({ createRevision, leaseId, modRevision, version }: PreviousEntry): void {
+    this.isPresent = true
+    this.createRevision = createRevision
+    this.modRevision = modRevision
+    this.version = version
+    this.leaseId = leaseId
   }
 }
+
+/** An entry without its value; it is the overlay's own, and changes with the next event of its key. */
+export type Metadata = Omit<Entry, "value">
+
+export class Overlay {
+  private readonly store: Pick<StateStore["Service"], "getUnsafe" | "scanUnsafe" | "eventAtUnsafe">
+  private readonly rows = new Map<Key, Row>()
+  private active = new Layer()
+  private frozen: Layer | null = null
+  /** The row that was looked at last: the one that changes next, most often. */
+  private last: Row | null = null
+
+  constructor(store: Pick<StateStore["Service"], "getUnsafe" | "scanUnsafe" | "eventAtUnsafe">) {
+    this.store = store
+  }
+
+  /**
+   * Bytes held, about: a value counts once for each of its key's changes, since each has an event; an event shares it
+   * with the log record that brought it.
+   */
+  get bytes(): number {
+    return this.active.bytes + (this.frozen?.bytes ?? 0)
+  }
+
+  get isFrozen(): boolean {
+    return this.frozen !== null
+  }
+
+  metadata(key: Key): Metadata | undefined {
+    const row = this.rows.get(key) ?? this.remember(key)
+    this.last = row
+    return row.isPresent ? row : undefined
+  }
+
+  get(key: Key): Entry | undefined {
+    const row = this.rows.get(key)
+    if (row === undefined) return this.store.getUnsafe(key)
+    if (!row.isPresent) return undefined
+    return row.layer === null ? this.store.getUnsafe(key) : row.layer.events.entryAt(row.event)!
+  }
+
+  /** Takes a change; events come in their order. */
+  add(event: HistoryEvent): void {
+    const { active } = this
+    const { entry, key } = event
+    const row = this.last !== null && this.last.key === key ? this.last : this.rows.get(key) ?? this.place(key)
+    if (row.layer !== active) {
+      row.layer = active
+      active.changed.push(row)
+    }
+    row.event = active.events.length
+    if (entry === null) row.isPresent = false
+    else row.become(entry)
+    active.events.add(event)
+    active.bytes += changeOverhead + key.length + (entry === null ? 0 : entry.value.length)
+  }
+
+  /** The first event kept of the given revision or of the next that has one. */
+  eventAt(revision: Revision): HistoryEvent | undefined {
+    const { active, frozen } = this
+    // Older events lie in the store, newer ones in the frozen layer, the newest in the active one.
+    const first = frozen?.events.firstRevision ?? active.events.firstRevision
+    if (first === undefined || revision < first) {
+      const event = this.store.eventAtUnsafe(revision)
+      if (event !== undefined) return event
+    }
+    return frozen?.events.eventAt(revision) ?? active.events.eventAt(revision)
+  }
+
+  /** The changed keys replace those of the store, deleted ones vanish, new ones come at their place. */
+  *scan(scan: Scan): Generator<Entry, void> {
+    const changed = this.changedWithin(scan)
+    const shown = scan.keysOnly ? withoutValue : whole
+    const direction = scan.reverse ? -1 : 1
+    let at = 0
+    for (const entry of this.store.scanUnsafe(scan)) {
+      while (at < changed.length && compareKeys(changed[at]!.key, entry.key) * direction < 0) {
+        const row = changed[at++]!
+        if (row.isPresent) yield shown(entryOf(row))
+      }
+      if (at < changed.length && changed[at]!.key === entry.key) {
+        const row = changed[at++]!
+        if (row.isPresent) yield shown(entryOf(row))
+      } else yield entry
+    }
+    while (at < changed.length) {
+      const row = changed[at++]!
+      if (row.isPresent) yield shown(entryOf(row))
+    }
+  }
+
+  /** Takes what has changed since the last call for a checkpoint; it goes on to be seen here. */
+  freeze(): Pick<Checkpoint, "rows" | "history"> {
+    if (this.frozen !== null) throw new Error("a checkpoint is under way")
+    const { changed, events } = this.active
+    this.frozen = this.active
+    this.active = new Layer()
+    // The rows go on to change; their last events up to now do not.
+    const lasts = new Uint32Array(changed.length)
+    for (let i = 0; i < changed.length; i++) lasts[i] = changed[i]!.event
+    return { rows: { [Symbol.iterator]: () => rowsOf(events, lasts) }, history: events }
+  }
+
+  /** The store shows what the frozen layer did. */
+  thaw(): void {
+    const { frozen } = this
+    this.frozen = null
+    for (const row of frozen?.changed ?? []) if (row.layer === frozen) row.layer = null
+  }
+
+  /** The store holds something else altogether. */
+  clear(): void {
+    this.rows.clear()
+    this.last = null
+    this.active = new Layer()
+  }
+
+  private remember(key: Key): Row {
+    const entry = this.store.getUnsafe(key)
+    const row = this.place(key)
+    if (entry !== undefined) row.become(entry)
+    return row
+  }
+
+  private place(key: Key): Row {
+    const unchanged = this.rows.size - this.active.changed.length - (this.frozen?.changed.length ?? 0)
+    if (unchanged >= rememberedMost) {
+      for (const row of this.rows.values()) if (row.layer === null) this.rows.delete(row.key)
+    }
+    const row = new Row(key)
+    this.rows.set(key, row)
+    return row
+  }
+
+  /** The changed rows within a scan's bounds, in its direction. */
+  private changedWithin(scan: Scan): Array<Row> {
+    const { active, frozen } = this
+    const rows = active.changed.filter((row) => isWithin(scan, row.key))
+    for (const row of frozen?.changed ?? []) {
+      // What has changed again is among the rows of the active layer.
+      if (row.layer === frozen && isWithin(scan, row.key)) rows.push(row)
+    }
+    rows.sort((a, b) => compareKeys(a.key, b.key))
+    return scan.reverse ? rows.reverse() : rows
+  }
+}
+
+function* rowsOf(events: EventList, lasts: Uint32Array): Generator<readonly [Key, Entry | null], void> {
+  for (const event of lasts) yield [events.keyAt(event), events.entryAt(event)]
+}
+
+const entryOf = (row: Row): Entry => row.layer!.events.entryAt(row.event)!
 
 const whole = (entry: Entry): Entry => entry
 
 /** Whether a key lies within the bounds of a scan. */
-export const isWithin = (scan: Scan, key: string): boolean =>
+const isWithin = (scan: Scan, key: string): boolean =>
   (scan.prefix === null || key.startsWith(scan.prefix)) &&
   (scan.from === null || compareKeys(key, scan.from) >= 0) &&
   (scan.to === null || compareKeys(key, scan.to) < 0)
-
-/**
- * Lays an overlay over entries that come in the scan's order: changed keys replace, deleted ones vanish, new ones come
- * at their place. `below` honours `keysOnly` by itself.
- */
-export function* overlaid(overlay: Overlay, scan: Scan, below: Iterable<Entry>): Generator<Entry, void> {
-  const keys = overlay.keysWithin(scan)
-  const shown = scan.keysOnly ? withoutValue : whole
-  const direction = scan.reverse ? -1 : 1
-  let at = 0
-  for (const entry of below) {
-    while (at < keys.length && compareKeys(keys[at]!, entry.key) * direction < 0) {
-      const changed = overlay.rows.get(keys[at++]!)
-      if (changed) yield shown(changed)
-    }
-    if (at < keys.length && keys[at] === entry.key) {
-      const changed = overlay.rows.get(keys[at++]!)
-      if (changed) yield shown(changed)
-    } else yield entry
-  }
-  while (at < keys.length) {
-    const changed = overlay.rows.get(keys[at++]!)
-    if (changed) yield shown(changed)
-  }
-}

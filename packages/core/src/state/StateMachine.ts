@@ -23,15 +23,14 @@ import { note, recall } from "../rules/ExactlyOnce.ts"
 import { apply, emptyCounters, type KeyValueView, type StoreCounters } from "../rules/KeyValue.ts"
 import { Sessions } from "../rules/Sessions.ts"
 import type { Checkpoint, HistoryEvent, Scan, StateMeta, StateStore } from "../StateStore.ts"
-import { overlaid, Overlay } from "./Overlay.ts"
+import { type Metadata, Overlay } from "./Overlay.ts"
 import { StateDigest } from "./StateDigest.ts"
 
 export class StateMachine implements KeyValueView {
   readonly counters: StoreCounters = emptyCounters()
   readonly digest = new StateDigest()
   private readonly store: StateStore["Service"]
-  private active = new Overlay()
-  private frozen: Overlay | null = null
+  private readonly overlay: Overlay
   private position = logStart
   private committedMembership = emptyMembership
   private table = new Sessions()
@@ -42,6 +41,7 @@ export class StateMachine implements KeyValueView {
   /** Begins where the last checkpoint stands; null where there is none. Throws `StorageFailed`. */
   constructor(store: StateStore["Service"], meta: StateMeta | null) {
     this.store = store
+    this.overlay = new Overlay(store)
     if (meta !== null) this.begin(meta)
   }
 
@@ -78,12 +78,12 @@ export class StateMachine implements KeyValueView {
 
   /** Bytes of changes that no checkpoint holds yet. */
   get dirtyBytes(): number {
-    return this.active.bytes + (this.frozen?.bytes ?? 0)
+    return this.overlay.bytes
   }
 
   /** Whether a checkpoint is under way. */
   get isFrozen(): boolean {
-    return this.frozen !== null
+    return this.overlay.isFrozen
   }
 
   /** Whether something was applied since the last checkpoint was frozen. */
@@ -119,7 +119,7 @@ export class StateMachine implements KeyValueView {
     if (command._tag === "OpenSession") return this.openSession(command.owner, index)
     const { events, outcome } = apply(this, this.counters, command)
     for (let i = 0; i < events.length; i++) {
-      this.active.add(events[i]!)
+      this.overlay.add(events[i]!)
       this.digest.changed(events[i]!)
     }
     if (command._tag === "Configure") {
@@ -149,33 +149,17 @@ export class StateMachine implements KeyValueView {
     return { _tag: "SessionOpened", revision, session: this.sessions.open(index, owner) }
   }
 
-  readonly get = (key: Key): Entry | undefined => {
-    let changed = this.active.rows.get(key)
-    if (changed === undefined) changed = this.frozen?.rows.get(key)
-    return changed === undefined ? this.store.getUnsafe(key) : changed ?? undefined
-  }
+  readonly metadata = (key: Key): Metadata | undefined => this.overlay.metadata(key)
 
-  readonly scan = (scan: Scan): Iterable<Entry> => {
-    const below = this.store.scanUnsafe(scan)
-    return overlaid(this.active, scan, this.frozen === null ? below : overlaid(this.frozen, scan, below))
-  }
+  readonly get = (key: Key): Entry | undefined => this.overlay.get(key)
 
-  readonly eventAt = (revision: Revision): HistoryEvent | undefined => {
-    // Older events lie in the store, newer ones in the frozen overlay, the newest in the active one.
-    const stored = this.frozen === null ? this.active.history[0] : this.frozen.history[0] ?? this.active.history[0]
-    if (stored === undefined || revision < stored.revision) {
-      const event = this.store.eventAtUnsafe(revision)
-      if (event !== undefined) return event
-    }
-    return this.frozen?.eventAt(revision) ?? this.active.eventAt(revision)
-  }
+  readonly scan = (scan: Scan): Iterable<Entry> => this.overlay.scan(scan)
+
+  readonly eventAt = (revision: Revision): HistoryEvent | undefined => this.overlay.eventAt(revision)
 
   /** Takes what has changed since the last call for a checkpoint; reads go on to see it. */
   freeze(): Checkpoint {
-    if (this.frozen !== null) throw new Error("a checkpoint is under way")
-    const overlay = this.active
-    this.frozen = overlay
-    this.active = new Overlay()
+    const changes = this.overlay.freeze()
     this.frozenIndex = this.position.index
     return {
       meta: {
@@ -184,21 +168,20 @@ export class StateMachine implements KeyValueView {
         membership: this.committedMembership,
         ...(this.digest.current !== undefined && { digest: this.digest.current })
       },
-      rows: overlay.rows,
-      history: overlay.history,
+      ...changes,
       sessions: this.sessions.takeRows()
     }
   }
 
   /** The checkpoint has succeeded: the state store shows what the frozen overlay did. */
   thaw(): void {
-    this.frozen = null
+    this.overlay.thaw()
     this.savedIndex = this.frozenIndex
   }
 
   /** A snapshot is about to take the place of the state in the store; until it has nothing else happens. */
   replace(): void {
-    if (this.frozen !== null) throw new Error("a checkpoint is under way")
+    if (this.isFrozen) throw new Error("a checkpoint is under way")
     this.replacing = true
   }
 
@@ -208,7 +191,7 @@ export class StateMachine implements KeyValueView {
       throw new Error(`a snapshot of ${meta.applied.index} was to replace a state of ${this.position.index}`)
     }
     this.replacing = false
-    this.active = new Overlay()
+    this.overlay.clear()
     this.begin(meta)
   }
 }

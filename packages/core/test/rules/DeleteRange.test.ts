@@ -17,7 +17,7 @@ describe("a range delete", () => {
       scans.push(asked)
       return view.scan(asked)
     }
-    const { events } = apply({ get: view.get, eventAt: view.eventAt, scan }, counters, {
+    const { events } = apply({ get: view.get, metadata: view.metadata, eventAt: view.eventAt, scan }, counters, {
       _tag: "DeleteRange",
       range: { _tag: "All" }
     })

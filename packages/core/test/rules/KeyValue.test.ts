@@ -242,6 +242,7 @@ describe("a range delete", () => {
     const view = new RowsView()
     const endless = {
       get: view.get,
+      metadata: view.metadata,
       eventAt: view.eventAt,
       *scan() {
         while (true) {

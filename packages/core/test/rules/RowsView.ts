@@ -11,6 +11,8 @@ export class RowsView implements KeyValueView {
 
   readonly get = (key: Key): Entry | undefined => this.rows.get(key)
 
+  readonly metadata = this.get
+
   readonly scan = (scan: Scan): ReadonlyArray<Entry> =>
     [...this.rows.values()]
       .filter(({ key }) =>

@@ -3,10 +3,10 @@ import { Schema } from "effect"
 import type { Entry, Key } from "../../src/domain/Entry.ts"
 import { compareKeys } from "../../src/domain/Entry.ts"
 import type { Revision } from "../../src/domain/Position.ts"
-import { MemoryState } from "../../src/MemoryStateStore.ts"
-import { overlaid, Overlay } from "../../src/state/Overlay.ts"
+import { make, MemoryState } from "../../src/MemoryStateStore.ts"
+import { Overlay } from "../../src/state/Overlay.ts"
 import type { HistoryEvent, Scan } from "../../src/StateStore.ts"
-import { checkpoint, row } from "../../src/testing/laws/StateSamples.ts"
+import { checkpoint, previous, row } from "../../src/testing/laws/StateSamples.ts"
 
 const Name = Schema.Literals(["a", "ab", "b", "ba", "\ue000", "\u{10000}"])
 
@@ -21,36 +21,70 @@ const Asked = Schema.Struct({
   keysOnly: Schema.Boolean
 })
 
-const event = (key: string, entry: Entry | null): HistoryEvent => ({
-  revision: 1 as Revision,
-  position: 0,
-  key: key as Key,
-  entry,
-  previous: null,
-  historyBytes: 0
-})
+/** Revisions go on from one change to the next. */
+class Changes {
+  revision = 1
+
+  event(key: string, value: Uint8Array | null): HistoryEvent {
+    const revision = ++this.revision as Revision
+    const entry = value === null ? null : row(key, value, { modRevision: revision, version: revision })
+    return { revision, position: 0, key: key as Key, entry, previous: null, historyBytes: 10 * revision }
+  }
+}
+
+const overlayOver = (state: MemoryState) => new Overlay(make(state))
+
+/** Writes the frozen layer to the store, as a checkpoint does. */
+const save = (overlay: Overlay, state: MemoryState, revision: number) => {
+  state.checkpoint(checkpoint(revision, [], overlay.freeze()))
+  overlay.thaw()
+}
 
 describe("an overlay", () => {
-  it.prop("over another over a store shows what one map would, with values or without", [Layer, Layer, Layer, Asked], (
-    [stored, frozen, active, asked]
-  ) => {
+  it.prop("over layers over a store shows what one map would, with values or without", [
+    Layer,
+    Layer,
+    Layer,
+    Layer,
+    Asked,
+    Schema.Boolean
+  ], ([stored, saved, frozen, active, asked, isThawed]) => {
     const model = new Map<string, Entry>()
-    const entriesOf = (layer: typeof Layer.Type, from: string) =>
-      layer.map(({ deleted, name }): readonly [Key, Entry | null] => {
-        const entry = deleted ? null : row(name, `${from} ${name}`)
-        if (entry === null) model.delete(name)
-        else model.set(name, entry)
-        return [name as Key, entry]
-      })
-    const overlayOf = (layer: typeof Layer.Type, from: string) => {
-      const overlay = new Overlay()
-      for (const [key, entry] of entriesOf(layer, from)) overlay.add(event(key, entry))
-      return overlay
-    }
+    const changes = new Changes()
     const state = new MemoryState()
-    state.checkpoint(checkpoint(1, new Map(entriesOf(stored, "stored"))))
-    const below = overlayOf(frozen, "frozen")
-    const above = overlayOf(active, "active")
+    const overlay = overlayOver(state)
+    const change = (layer: typeof Layer.Type, from: string) => {
+      for (const { deleted, name } of layer) {
+        const event = changes.event(name, deleted ? null : new TextEncoder().encode(`${from} ${name}`))
+        if (event.entry === null) model.delete(name)
+        else model.set(name, event.entry)
+        overlay.add(event)
+      }
+    }
+    change(stored, "stored")
+    save(overlay, state, changes.revision)
+    change(saved, "saved")
+    save(overlay, state, changes.revision)
+    change(frozen, "frozen")
+    const checkpointed = overlay.freeze()
+    const before = new Map(model)
+    change(active, "active")
+    const rows = new Map(checkpointed.rows)
+    for (const [key, entry] of rows) assert.deepStrictEqual(entry, before.get(key) ?? null)
+    assert.deepStrictEqual(new Set(rows.keys()), new Set(frozen.map(({ name }) => name as Key)))
+    if (isThawed) {
+      state.checkpoint(checkpoint(changes.revision, [], checkpointed))
+      overlay.thaw()
+    }
+    for (const name of Name.literals) {
+      const entry = model.get(name)
+      assert.deepStrictEqual(overlay.get(name as Key), entry)
+      const metadata = overlay.metadata(name as Key)
+      assert.strictEqual(metadata?.modRevision, entry?.modRevision)
+      assert.strictEqual(metadata?.version, entry?.version)
+      assert.strictEqual(metadata?.key, entry?.key)
+      assert.deepStrictEqual(overlay.get(name as Key), entry)
+    }
     const scan: Scan = asked
     const expected = [...model.values()]
       .filter(({ key }) =>
@@ -60,14 +94,61 @@ describe("an overlay", () => {
       )
       .sort((a, b) => compareKeys(a.key, b.key) * (scan.reverse ? -1 : 1))
       .map((entry) => scan.keysOnly ? { ...entry, value: new Uint8Array(0) } : entry)
-    assert.deepStrictEqual([...overlaid(above, scan, overlaid(below, scan, state.scan(scan)))], expected)
+    assert.deepStrictEqual([...overlay.scan(scan)], expected)
   }, { arbitrary: { runs: 500, size: 20 } })
 
+  it("finds events in the store, in what is being saved and in what came after", () => {
+    const changes = new Changes()
+    const state = new MemoryState()
+    const overlay = overlayOver(state)
+    const events: Array<HistoryEvent> = []
+    const change = (name: string, value: string | null) => {
+      const event = {
+        ...changes.event(name, value === null ? null : new TextEncoder().encode(value)),
+        previous: previous(events.length + 1, { leaseId: value === null ? 7 as Revision : null })
+      }
+      // A revision without an event: the next one answers for it.
+      changes.revision++
+      events.push(event)
+      overlay.add(event)
+    }
+    for (let i = 0; i < 300; i++) change(`saved ${i}`, "1")
+    save(overlay, state, changes.revision)
+    for (let i = 0; i < 300; i++) change(`frozen ${i}`, i % 2 === 0 ? null : "2")
+    overlay.freeze()
+    for (let i = 0; i < 300; i++) change(`active ${i}`, "3")
+    for (let revision = 1; revision <= changes.revision; revision++) {
+      const expected = events.find((event) => event.revision >= revision)
+      assert.deepStrictEqual(overlay.eventAt(revision as Revision), expected)
+    }
+  })
+
+  it("remembers keys up to a bound, and forgets none that the store does not have", () => {
+    const changes = new Changes()
+    const state = new MemoryState()
+    let reads = 0
+    const store = make(state)
+    const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads++, store.getUnsafe(key)) })
+    overlay.add(changes.event("saved", new Uint8Array(1)))
+    save(overlay, state, changes.revision)
+    overlay.add(changes.event("dirty", new Uint8Array(2)))
+    const look = (key: string) => overlay.metadata(key as Key)?.modRevision
+    assert.strictEqual(look("saved"), 2)
+    assert.strictEqual(reads, 0)
+    for (let i = 0; i < 40_000; i++) assert.isUndefined(look(`absent ${i}`))
+    assert.strictEqual(reads, 40_000)
+    assert.strictEqual(look("saved"), 2)
+    assert.strictEqual(reads, 40_001)
+    assert.strictEqual(look("dirty"), 3)
+    assert.strictEqual(reads, 40_001)
+  })
+
   it("weighs a value once for every change of its key, since each has an event that holds it", () => {
-    const overlay = new Overlay()
+    const changes = new Changes()
+    const overlay = overlayOver(new MemoryState())
     const weights = [1000, 1000, null, 5000].map((size) => {
       const before = overlay.bytes
-      overlay.add(event("key", size === null ? null : row("key", new Uint8Array(size))))
+      overlay.add(changes.event("key", size === null ? null : new Uint8Array(size)))
       return overlay.bytes - before
     })
     const change = weights[2]!

@@ -37,7 +37,8 @@ export const make = Effect.fnUntraced(function*(
           const left = yield* store.spaceLeft
           if (left === null) return yield* Effect.never
           const full = left <= 0
-          if (full !== state.diskFull) offer({ _tag: "SpaceChanged", full, bytes: left })
+          // Also where it is enough for writes: it may not be for a snapshot.
+          if (full !== state.diskFull || left !== state.spaceLeft) offer({ _tag: "SpaceChanged", full, bytes: left })
           if (full) {
             yield* Effect.sleep(spaceEvery)
             continue

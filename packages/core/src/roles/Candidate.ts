@@ -92,7 +92,7 @@ export class Candidate {
         return this.count(from, message)
       case "AppendRequest":
         // A leader of this term has won it already.
-        return message.term < node.term ? refuseStale(node, from, message) : node.become("Follower", true)
+        return message.term < node.term ? refuseStale(node, from) : node.become("Follower", true)
       case "ForwardRequest":
         return refuseForward(node, from, message)
       case "ReadIndexRequest":

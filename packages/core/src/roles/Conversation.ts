@@ -119,12 +119,12 @@ export const answerVote = (node: NodeState, from: NodeId, request: PeerMessageOf
 const zero = 0 as PeerMessageOf<"VoteRequest">["lastLog"]["index"]
 
 /** Tells a leader of an older term that it is deposed. */
-export const refuseStale = (node: NodeState, from: NodeId, request: PeerMessageOf<"AppendRequest">): void => {
+export const refuseStale = (node: NodeState, from: NodeId): void => {
   const { term } = node
   node.whenDurable(() =>
     node.send(
       from,
-      { _tag: "AppendReply", term, matched: false, index: request.previous.index, hint: node.log.lastId, round: 0 },
+      { _tag: "AppendReply", term, matched: false, index: zero, hint: node.log.lastId, round: 0 },
       { term, votedFor: null, index: zero }
     )
   )

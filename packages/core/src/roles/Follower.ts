@@ -114,9 +114,10 @@ export class Follower {
         return
       }
       case "AppendRequest":
-        return message.term < node.term ? refuseStale(node, from, message) : this.append(envelope, message)
+        return message.term < node.term ? refuseStale(node, from) : this.append(envelope, message)
       case "SnapshotPiece":
-        if (message.term === node.term && (node.leader === null || node.leader === from)) takePiece(node, from, message)
+        if (message.term < node.term) return refuseStale(node, from)
+        if (node.leader === null || node.leader === from) takePiece(node, from, message)
         return
       case "TimeoutNow":
         return this.timeoutNow(envelope, message)

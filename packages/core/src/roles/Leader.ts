@@ -186,7 +186,7 @@ export class Leader {
         return
       case "AppendRequest":
         // One of this very term cannot be: nobody else was elected in it (§5.2).
-        if (message.term < node.term) refuseStale(node, from, message)
+        if (message.term < node.term) refuseStale(node, from)
         return
       case "AppendReply":
         if (message.term !== node.term) return

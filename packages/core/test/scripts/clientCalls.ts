@@ -36,6 +36,12 @@ const optionsOf = (words: ReadonlyArray<string>) => {
   }
 }
 
+/** `x*40000` is a value of so many letters. */
+const valueOf = (word: string): string => {
+  const [, part = "", times] = /^(.+)\*(\d+)$/.exec(word) ?? []
+  return times === undefined ? word : part.repeat(Number(times))
+}
+
 const withKv = <A, E>(use: (kv: DistKv["Service"]) => Effect.Effect<A, E>) => Effect.flatMap(DistKv, use)
 
 const consistencies: ReadonlyArray<string> = ["linearizable", "lease", "stale"]
@@ -53,7 +59,8 @@ const standing = (
 }
 
 const makers: Record<string, Maker> = {
-  put: (node, [key = "", value = "", ...rest]) => {
+  put: (node, [key = "", word = "", ...rest]) => {
+    const value = valueOf(word)
     const { idempotencyKey, ifRevision, timeout } = optionsOf(rest)
     const effect = Effect.map(
       set(key, value, { idempotencyKey, ifRevision, timeout }),

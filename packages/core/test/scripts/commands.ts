@@ -1,6 +1,7 @@
 /** The commands of a script, apart from its clients' calls. Times are in milliseconds, or in time-outs as `3T`. */
 import { Effect } from "effect"
 import { DistKv } from "../../src/DistKv.ts"
+import { crashPoints } from "../../src/testing/CrashPoint.ts"
 import { conditionOf, numberOf } from "./conditions.ts"
 import { forge, linkOf, patternOf } from "./packets.ts"
 import { prepare } from "./preparing.ts"
@@ -19,11 +20,14 @@ export const millisOf = (text: string): number => {
   return Number(amount) * (unit === "T" ? electionTimeoutMs : unit === "s" ? 1000 : 1)
 }
 
-/** Limits of the settings that a script can set, in bytes. */
+/** Limits of the settings that a script can set. */
 const limitNames = new Map([
   ["log-window", "logWindowBytes"],
   ["inflight", "inflightBytes"],
-  ["uncommitted", "uncommittedBytes"]
+  ["uncommitted", "uncommittedBytes"],
+  ["log-entries", "logEntries"],
+  ["log-bytes", "logBytes"],
+  ["snapshot-rate", "snapshotBytesPerSecond"]
 ])
 
 /** `name=value` options of `cluster`. */
@@ -34,9 +38,10 @@ const make: Command = (world, [nodes = "3", ...words]) => {
   for (const name of options.keys()) {
     const limit = limitNames.get(name)
     if (limit !== undefined) limits[limit] = number(name)!
-    else if (name !== "seed") throw new ScriptFailed(`cluster knows no ${name}`)
+    else if (name !== "seed" && name !== "checkpoint") throw new ScriptFailed(`cluster knows no ${name}`)
   }
-  world.make({ nodes: Number(nodes), seed: number("seed"), settings: { limits } })
+  const checkpointInterval = options.has("checkpoint") ? millisOf(options.get("checkpoint")!) : undefined
+  world.make({ nodes: Number(nodes), seed: number("seed"), settings: { limits, checkpointInterval } })
 }
 
 const start: Command = (world, ids) => {
@@ -137,10 +142,21 @@ const openSession: Command = (world, [name = "", id = ""]) => {
   world.variables.set(name, Number(session))
 }
 
-const onCrash: Command = (world, [id = "", what = ""]) => {
+const onCrash: Command = (world, [id = "", what = "", name = "log"]) => {
   if (what !== "none" && what !== "all") throw new ScriptFailed(`a crash keeps none or all, not ${what}`)
-  world.node(id).disk.logDevice.faults.onCrash = what
+  device(world, [id, name]).faults.onCrash = what
 }
+
+/** `crash-at n1 "install done" [2]`: power fails when its process passes this point (for the second time). */
+const crashAt: Command = (world, [id = "", name = "", times = "1"]) => {
+  const point = crashPoints.find((one) => one === name)
+  if (point === undefined) throw new ScriptFailed(`${name} is no point: ${crashPoints.join(", ")}`)
+  world.node(id).armCrash(point, Number(times), () => {})
+}
+
+/** `jump n1 3600s`, `jump n1 back 3600s`: the wall clock. */
+const jump: Command = (world, [id = "", ...words]) =>
+  world.node(id).host?.jumpWallClock(words[0] === "back" ? -millisOf(words[1] ?? "") : millisOf(words[0] ?? ""))
 
 const addNode: Command = (world, [id = "", mode]) => {
   world.cluster.addNode(id, mode === "await" ? "await" : undefined)
@@ -183,9 +199,12 @@ export const commands: Record<string, Command> = {
   hang: (world, words) => device(world, words).hang(),
   unhang: (world, words) => device(world, words).resume(),
   fail: (world, words) => void (device(world, words).faults.failNext = 1),
-  slow: (world, [id = "", time = ""]) => void (device(world, [id]).faults.minDelayMs = millisOf(time)),
+  slow: (world, [id = "", time = "", name = ""]) =>
+    void (device(world, [id, name === "" ? "log" : name]).faults.minDelayMs = millisOf(time)),
+  jump,
   delay: (world, [time = ""]) => void (world.cluster.network.faults.minDelayMs = millisOf(time)),
   "on-crash": onCrash,
+  "crash-at": crashAt,
   flip: (world, [id = "", index = "", bit = "77"]) => world.node(id).disk.flipBit(Number(index) as never, Number(bit)),
   space: (world, [id = "", bytes = ""]) => void (world.node(id).disk.spaceLeft = Number(bytes)),
   refuse: (world, [id = "", peer = ""]) => world.cluster.network.setAccepts(id, peer, false),

@@ -17,14 +17,15 @@ const numbers: Record<string, (world: ScriptWorld, id: string) => number> = {
   last: (world, id) => world.last(id).last,
   writes: (world, id) => world.last(id).pendingWrites,
   reads: (world, id) => world.last(id).pendingReads,
+  installed: (world, id) => world.node(id).disk.state.installed?.index ?? 0,
   "disk-last": (world, id) => world.node(id).disk.last,
   "disk-term": (world, id) => world.node(id).disk.term
 }
 
-/** `5`, `term:n1`, or `elections`. */
+/** `5`, `term:n1`, `elections`, or `snapshots` (that took the place of a state). */
 export const numberOf = (world: ScriptWorld, text: string): number => {
   if (/^\d+$/.test(text)) return Number(text)
-  if (text === "elections") return world.cluster.view.elections
+  if (text === "elections" || text === "snapshots") return world.cluster.view[text]
   const [name = "", id = ""] = text.split(":")
   const read = numbers[name]
   if (read === undefined) throw new ScriptFailed(`${text} is no number`)

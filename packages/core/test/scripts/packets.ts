@@ -14,6 +14,7 @@ const kinds: Record<string, (message: PeerMessage) => boolean> = {
   Append: (message) => message._tag === "AppendRequest" && message.entries.length > 0,
   PreVote: (message) => message._tag === "VoteRequest" && message.preVote,
   Vote: (message) => message._tag === "VoteRequest" && !message.preVote,
+  Snapshot: (message) => message._tag === "SnapshotPiece",
   Ack: (message) => message._tag === "AppendReply" && message.matched,
   Reject: (message) => message._tag === "AppendReply" && !message.matched,
   Grant: (message) => message._tag === "VoteReply" && !message.preVote && message.granted,

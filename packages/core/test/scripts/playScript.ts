@@ -75,15 +75,30 @@ const perform = (world: ScriptWorld, line: ScriptLine): void => {
   }
 }
 
+/** Everything that a node's own state shows, as text. */
+const contentOf = (world: ScriptWorld, id: string): string => {
+  const read = Effect.flatMap(DistKv, (kv) => kv.list({ limit: 10_000, consistency: "stale" }))
+  const { entries, revision } = world.cluster.call(id, read)
+  const rows = entries.map(({ createRevision, key, modRevision, value, version }) =>
+    `${key}=${Buffer.from(value).toString()} (${createRevision} ${modRevision} ${version})`
+  )
+  return [`revision ${revision}`, ...rows].join("\n")
+}
+
 /**
- * At the end all faults are over: one leader, equal nodes, every acknowledged write still there unless a later one
- * replaced it.
+ * At the end all faults are over: one leader, equal nodes with equal states, every acknowledged write still there
+ * unless a later one replaced it.
  */
 const audit = (world: ScriptWorld): void => {
   const { cluster } = world
   world.pass()
   cluster.converge()
   const leader = cluster.leader()!
+  const content = contentOf(world, leader)
+  for (const id of cluster.ids) {
+    if (!cluster.isMember(id) || cluster.node(id).condition !== "up") continue
+    if (contentOf(world, id) !== content) throw new ScriptFailed(`${id} has another state than ${leader}`)
+  }
   for (const { key, revision, value } of world.acknowledged) {
     const read = Effect.flatMap(DistKv, (kv) => kv.list({ from: key, to: `${key}\u0000` }))
     const [entry] = cluster.call(leader, read).entries

@@ -36,7 +36,7 @@ describe("a follower", () => {
     assert.deepStrictEqual(acks(bench), [[true, 1]])
     bench.deliver(append(2, 1, [1, 1], [put(1, 2)])).deliver(append(2, 1, [1, 2], [put(1, 3)]))
     assert.deepStrictEqual(acks(bench), [])
-    bench.persist()
+    bench.persist(true)
     assert.deepStrictEqual(acks(bench), [[true, 3]])
     bench.deliver(append(2, 1, [1, 3], [put(1, 4)], 0, 2))
     assert.deepStrictEqual(acks(bench), [[true, 3]])

@@ -7,7 +7,7 @@ import { dirname, join, posix, sep } from "node:path"
 
 const vocabulary = ["core/domain", "core/DistKvError"]
 const ports = ["core/LogStore", "core/StateStore", "core/Transport"]
-const contracts = [...vocabulary, ...ports, "core/DistKv", "core/DistKvSettings"]
+const contracts = [...vocabulary, ...ports, "core/DistKv", "core/DirectCalls", "core/DistKvSettings"]
 const machinery = [...contracts, "core/rules", "core/state", "core/roles", "core/node"]
 const core = [...machinery, "core/Memory", "core/DistKvConfig", "core/DistKvLayer"]
 
@@ -22,6 +22,7 @@ export const arrows = {
   "core/StateStore": vocabulary,
   "core/Transport": vocabulary,
   "core/DistKv": vocabulary,
+  "core/DirectCalls": [...vocabulary, "core/DistKv"],
   "core/DistKvSettings": vocabulary,
   "core/DistKvConfig": contracts,
   "core/rules": [...vocabulary, ...ports],

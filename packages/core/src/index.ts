@@ -1,4 +1,5 @@
 /** The only door for other packages. */
+export { type DirectCalls, directCalls, type Done, type Standing } from "./DirectCalls.ts"
 export * from "./DistKv.ts"
 export * from "./DistKvConfig.ts"
 export * from "./DistKvError.ts"

@@ -22,12 +22,16 @@ interface TrustFile {
 /** A file changed this recently, in milliseconds, may change again without looking different. */
 const settlingMs = 100
 
+const maxVerdicts = 1024
+
 export class TrustedKeys {
   private readonly files: ReadonlyArray<TrustFile>
   private readonly log: Log
   private merged: ReadonlyArray<AuthorizedKey> = []
   private members: ReadonlyArray<AuthorizedKey> = []
   private changed = false
+  /** Whether a key is trusted, of those asked for since the keys last changed: a node asks for the same few often. */
+  private readonly verdicts = new Map<string, boolean>()
 
   constructor(dataDir: string, log: Log) {
     this.log = log
@@ -53,12 +57,17 @@ export class TrustedKeys {
   setMembers(publicKeys: ReadonlyArray<string>): boolean {
     const before = this.members
     this.members = parseAuthorizedKeys(publicKeys.join("\n")).keys
+    this.verdicts.clear()
     return before.some((key) => !publicKeys.includes(key.publicKey))
   }
 
   /** Whether this key is trusted. */
   has(publicKey: string): boolean {
-    return this.find(blobOf(publicKey)) !== undefined
+    const known = this.verdicts.get(publicKey)
+    if (known !== undefined) return known
+    const trusted = this.find(blobOf(publicKey)) !== undefined
+    if (this.verdicts.size < maxVerdicts) this.verdicts.set(publicKey, trusted)
+    return trusted
   }
 
   /** Whether the set of keys has become another one since this was last asked. */
@@ -76,6 +85,7 @@ export class TrustedKeys {
     if (!read) return
     const keys = new Map(this.files.flatMap((file) => file.keys).map((key) => [key.publicKey, key]))
     this.merged = [...keys.values()]
+    this.verdicts.clear()
     if (before.length !== keys.size || before.some((key) => !keys.has(key.publicKey))) this.changed = true
   }
 

@@ -1,5 +1,6 @@
-/** The `DistKv` service over a running node: requests become messages of its inbox, settled requests become results. */
+/** The `DistKv` service over a running node. */
 import { Effect, Exit } from "effect"
+import { type DirectCalls, withDirectCalls } from "../DirectCalls.ts"
 import type {
   Consistency,
   DeleteRangeResult,
@@ -7,37 +8,18 @@ import type {
   DistKv,
   ListResult,
   ReadEntry,
+  SetOptions,
   SetResult
 } from "../DistKv.ts"
-import {
-  CompareFailed,
-  InvalidRequest,
-  KeyNotFound,
-  NoLeader,
-  Overloaded,
-  type ReadError,
-  Shutdown,
-  StorageFailed,
-  type WriteError
-} from "../DistKvError.ts"
-import type { Command } from "../domain/Command.ts"
-import { encodeCommand } from "../domain/CommandCodec.ts"
+import { CompareFailed, InvalidRequest, KeyNotFound, type Shutdown, type WriteError } from "../DistKvError.ts"
 import { compareKeys, type Entry, type Key } from "../domain/Entry.ts"
-import { refusalText } from "../domain/Identity.ts"
-import { maxCommandBytes } from "../domain/LogEntry.ts"
-import { hasFeature } from "../domain/Membership.ts"
 import type { Outcome } from "../domain/Outcome.ts"
-import type { LogIndex } from "../domain/Position.ts"
-import { holdsLease } from "../roles/Leasing.ts"
-import type { Admission } from "../state/Admission.ts"
-import { type PendingRead, type ReadSettlement } from "../state/PendingReads.ts"
-import { pendingWrite, type WriteSettlement } from "../state/PendingWrites.ts"
 import * as Administration from "./Administration.ts"
 import { backup } from "./Backup.ts"
-import { type CallCounters, memberStatuses, metricsOf, statusOf } from "./NodeStatus.ts"
+import { Calls } from "./Calls.ts"
+import { memberStatuses, metricsOf, statusOf } from "./NodeStatus.ts"
 import type { RaftNode } from "./RaftNode.ts"
 import {
-  type Checked,
   deadlineOf,
   deleteCommand,
   deleteRangeCommand,
@@ -45,161 +27,13 @@ import {
   keyOf,
   type Page,
   pageOf,
-  type ReadDemand,
   setCommand,
   setManyCommand
 } from "./Requests.ts"
-import { keyPlaceOf, type Place, placeOf, sessionFailure, writeOutcomeOf } from "./SessionCalls.ts"
+import { keyPlaceOf, placeOf, sessionFailure, writeOutcomeOf } from "./SessionCalls.ts"
 
 /** A page of a list ends when its keys and values weigh this much. */
 const pageBytes = 4 * 1024 * 1024
-/** What a caller is told to wait when a bounded queue is full. */
-const retryAfterMs = 100
-
-class Calls {
-  readonly counters: CallCounters = { proposals: 0, proposalsFailed: 0, reads: 0, overloaded: 0 }
-  private readonly node: RaftNode
-  private readonly admission: Admission
-
-  constructor(node: RaftNode) {
-    this.node = node
-    this.admission = node.state.parts.admission
-  }
-
-  private now(): number {
-    return this.node.state.parts.clock()
-  }
-
-  /** Proposes a command and waits for its outcome. */
-  write<A>(
-    command: Checked<Command>,
-    timeout: Checked<number>,
-    resultOf: (outcome: Outcome, record: Uint8Array) => Exit.Exit<A, WriteError>,
-    place: Checked<Place | null> = null
-  ): Effect.Effect<A, WriteError> {
-    return Effect.callback<A, WriteError>((resume) => {
-      if (command instanceof InvalidRequest) return resume(Exit.fail(command))
-      if (timeout instanceof InvalidRequest) return resume(Exit.fail(timeout))
-      const refusal = this.refuseWrite()
-      if (refusal !== null) return resume(Exit.fail(refusal))
-      if (place instanceof InvalidRequest) return resume(Exit.fail(place))
-      const needsSessions = place !== null || command._tag === "OpenSession"
-      if (needsSessions && !hasFeature(this.node.state.membership, "sessions")) {
-        return resume(Exit.fail(noSessionsYet()))
-      }
-      const record = encodeCommand(command, place?.session, place?.sequence)
-      if (record.length > maxCommandBytes) {
-        const message = `a command has at most ${maxCommandBytes} bytes`
-        return resume(Exit.fail(new InvalidRequest({ message, tooLarge: true })))
-      }
-      this.admission.writes++
-      this.admission.writeBytes += record.length
-      this.counters.proposals++
-      const settle = (settlement: WriteSettlement) => {
-        this.admission.writes--
-        this.admission.writeBytes -= record.length
-        const exit = settlement._tag === "Applied"
-          ? resultOf(settlement.outcome, record)
-          : Exit.fail(failureOf(settlement))
-        if (Exit.isFailure(exit)) this.counters.proposalsFailed++
-        resume(exit)
-      }
-      const write = pendingWrite({ record, deadline: this.now() + timeout, origin: null, hops: 0, settle })
-      this.node.offer({ _tag: "Propose", write })
-    })
-  }
-
-  /** Waits until this node's state may serve a read, then looks at it. */
-  read<A, E>(
-    demand: Checked<ReadDemand>,
-    timeout: Checked<number>,
-    look: (consistency: Consistency) => Exit.Exit<A, E>
-  ): Effect.Effect<A, E | ReadError> {
-    return Effect.callback<A, E | ReadError>((resume) => {
-      if (demand instanceof InvalidRequest) return resume(Exit.fail(demand))
-      if (timeout instanceof InvalidRequest) return resume(Exit.fail(timeout))
-      const refusal = this.refuseRead(demand.consistency === "stale")
-      if (refusal !== null) return resume(Exit.fail(refusal))
-      this.counters.reads++
-      const { state } = this.node
-      const { consistency } = demand
-      const stale = consistency === "stale"
-      const now = this.now()
-      // Another level than `linearizable` needs nobody's word where this node's state is enough.
-      if (
-        consistency !== "linearizable" && demand.minRevision <= state.machine.revision &&
-        (stale || holdsLease(state, now))
-      ) return resume(this.lookNow(() => look(consistency)))
-      this.admission.reads++
-      const read: PendingRead = {
-        deadline: now + timeout,
-        minRevision: demand.minRevision,
-        readIndex: null,
-        settled: false,
-        local: stale,
-        settle: (settlement: ReadSettlement) => {
-          this.admission.reads--
-          resume(
-            settlement === null
-              ? this.lookNow(() => look(stale ? "stale" : "linearizable"))
-              : Exit.fail(settlement)
-          )
-        }
-      }
-      this.node.offer({ _tag: "Read", read })
-    })
-  }
-
-  /** The index up to which this node has applied at least what was acknowledged before the call. */
-  applied(timeout: Checked<number>): Effect.Effect<LogIndex, ReadError> {
-    return this.read(demandOf({}), timeout, () => Exit.succeed(this.node.state.machine.applied))
-  }
-
-  private lookNow<A, E>(look: () => Exit.Exit<A, E>): Effect.Effect<A, E | StorageFailed> {
-    return Effect.flatten(Effect.try({
-      try: look,
-      catch: (cause) => {
-        const failure = cause instanceof StorageFailed
-          ? cause
-          : new StorageFailed({ message: "the stored state could not be read", cause })
-        this.node.fail(failure)
-        return failure
-      }
-    }))
-  }
-
-  private refuseWrite(): NoLeader | Overloaded | Shutdown | StorageFailed | null {
-    const refusal = this.refusal()
-    if (refusal !== null) return refusal
-    return this.admission.takesWrite ? null : this.overloaded("writes")
-  }
-
-  private refuseRead(stale: boolean): NoLeader | Overloaded | Shutdown | StorageFailed | null {
-    const refusal = this.refusal()
-    // What it has, a node shows, whoever refuses it.
-    if (refusal !== null && !(stale && refusal._tag === "NoLeader")) return refusal
-    return this.admission.takesRead ? null : this.overloaded("reads")
-  }
-
-  private refusal(): Shutdown | StorageFailed | NoLeader | null {
-    const { refused } = this.node.state.belonging
-    return this.node.refusal() ?? (this.node.isClosing() ? new Shutdown() : null) ??
-      (refused === null ? null : new NoLeader({ message: refusalText[refused] }))
-  }
-
-  private overloaded(what: string): Overloaded {
-    this.counters.overloaded++
-    return new Overloaded({ message: `this node has too many ${what} under way`, retryAfterMs })
-  }
-}
-
-const failureOf = (settlement: Exclude<WriteSettlement, { readonly _tag: "Applied" }>): WriteError =>
-  settlement._tag === "Failed"
-    ? settlement.error
-    : new StorageFailed({ message: "a write of this node was answered like a forwarded one" })
-
-const noSessionsYet = () =>
-  new InvalidRequest({ message: "there are no sessions until every member runs a program that knows them" })
 
 const refusedOutcome = (outcome: Outcome, record: Uint8Array): Exit.Exit<never, WriteError> => {
   const failure = sessionFailure(outcome, record)
@@ -217,7 +51,7 @@ const refusedOutcome = (outcome: Outcome, record: Uint8Array): Exit.Exit<never, 
 }
 
 /** Copies a value, so that what a caller does with it changes neither the log nor the state. */
-const owned = (entry: Entry): Entry => ({ ...entry, value: entry.value.slice() })
+const owned = <E extends Entry>(entry: E): E => ({ ...entry, value: entry.value.slice() })
 
 /** Looks at a node unless it is closed; one that has failed still says what it knows. */
 const whileOpen = (node: RaftNode) => <A>(look: () => A): Effect.Effect<A, Shutdown> =>
@@ -226,23 +60,32 @@ const whileOpen = (node: RaftNode) => <A>(look: () => A): Effect.Effect<A, Shutd
     return refusal?._tag === "Shutdown" ? Effect.fail(refusal) : Effect.succeed(look())
   })
 
+type ResultOf<A> = (outcome: Outcome, record: Uint8Array) => Exit.Exit<A, WriteError>
+
+const setResultOf = (options: SetOptions | undefined): ResultOf<SetResult> => (outcome, record) => {
+  if (outcome._tag !== "Put") return refusedOutcome(outcome, record)
+  const { created, previous, revision } = outcome
+  return Exit.succeed(
+    options?.previous === true
+      ? { revision, created, previous: previous === null ? null : owned(previous) }
+      : { revision, created }
+  )
+}
+
+const deleteResultOf: ResultOf<DeleteResult> = (outcome, record) =>
+  outcome._tag === "Deleted"
+    ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
+    : refusedOutcome(outcome, record)
+
 type Writes = Pick<DistKv["Service"], "set" | "setMany" | "delete" | "deleteRange" | "openSession" | "outcome">
 
 /** The calls that become entries of the log. */
 const writesOf = (calls: Calls, valueBytes: number): Writes => ({
   set: (key, value, options) =>
-    calls.write<SetResult>(
+    calls.write(
       setCommand(key, value, options, valueBytes),
       deadlineOf("set", options),
-      (outcome, record) => {
-        if (outcome._tag !== "Put") return refusedOutcome(outcome, record)
-        const { created, previous, revision } = outcome
-        return Exit.succeed(
-          options?.previous === true
-            ? { revision, created, previous: previous === null ? null : owned(previous) }
-            : { revision, created }
-        )
-      },
+      setResultOf(options),
       placeOf(options)
     ),
   setMany: (entries, options) =>
@@ -254,15 +97,7 @@ const writesOf = (calls: Calls, valueBytes: number): Writes => ({
       placeOf(options)
     ),
   delete: (key, options) =>
-    calls.write<DeleteResult>(
-      deleteCommand(key, options),
-      deadlineOf("delete", options),
-      (outcome, record) =>
-        outcome._tag === "Deleted"
-          ? Exit.succeed({ revision: outcome.revision, deleted: outcome.deleted > 0 })
-          : refusedOutcome(outcome, record),
-      placeOf(options)
-    ),
+    calls.write(deleteCommand(key, options), deadlineOf("delete", options), deleteResultOf, placeOf(options)),
   deleteRange: (options) =>
     calls.write<DeleteRangeResult>(
       deleteRangeCommand(options),
@@ -292,20 +127,54 @@ const writesOf = (calls: Calls, valueBytes: number): Writes => ({
     )
 })
 
+/** The same for whoever serves thousands of calls a second; `get` lends the value. */
+const directCallsOf = (node: RaftNode, calls: Calls, valueBytes: number): DirectCalls => ({
+  get: (key, options, done) => {
+    const checked = keyOf(key)
+    if (checked instanceof InvalidRequest) return done(Exit.fail(checked))
+    calls.beginRead(
+      demandOf(options),
+      deadlineOf("read", options),
+      (consistency) => lookUp(node, checked, consistency),
+      done
+    )
+  },
+  set: (key, value, options, done) =>
+    calls.beginWrite(
+      setCommand(key, value, options, valueBytes),
+      deadlineOf("set", options),
+      setResultOf(options),
+      placeOf(options),
+      done
+    ),
+  delete: (key, options, done) =>
+    calls.beginWrite(
+      deleteCommand(key, options),
+      deadlineOf("delete", options),
+      deleteResultOf,
+      placeOf(options),
+      done
+    ),
+  standing: () => {
+    const { clusterId, id, leader, machine, term } = node.state
+    return { nodeId: id, clusterId, term, leader, revision: machine.revision }
+  }
+})
+
 /** Makes the service of a running node. */
 export const make = (node: RaftNode): DistKv["Service"] => {
   const calls = new Calls(node)
   const { state } = node
   const { valueBytes } = state.parts.limits
   const alive = whileOpen(node)
-  return {
+  const service: DistKv["Service"] = {
     get: (key, options) => {
       const checked = keyOf(key)
       if (checked instanceof InvalidRequest) return Effect.fail(checked)
       return calls.read(
         demandOf(options),
         deadlineOf("read", options),
-        (consistency) => lookUp(node, checked, consistency)
+        (consistency) => Exit.map(lookUp(node, checked, consistency), owned)
       )
     },
     ...writesOf(calls, valueBytes),
@@ -326,6 +195,7 @@ export const make = (node: RaftNode): DistKv["Service"] => {
     snapshot: (options) => backup(node, calls.applied(deadlineOf("call", options))),
     stopped: node.stopped
   }
+  return withDirectCalls(service, directCallsOf(node, calls, valueBytes))
 }
 
 const lookUp = (node: RaftNode, key: Key, consistency: Consistency): Exit.Exit<ReadEntry, KeyNotFound> => {
@@ -333,7 +203,7 @@ const lookUp = (node: RaftNode, key: Key, consistency: Consistency): Exit.Exit<R
   const entry = machine.get(key)
   return entry === undefined
     ? Exit.fail(new KeyNotFound({ key, revision: machine.revision, consistency }))
-    : Exit.succeed({ ...owned(entry), revision: machine.revision, consistency })
+    : Exit.succeed({ ...entry, revision: machine.revision, consistency })
 }
 
 const listPage = (node: RaftNode, page: Page, consistency: Consistency): Exit.Exit<ListResult> => {

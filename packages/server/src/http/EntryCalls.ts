@@ -32,17 +32,16 @@ const rawHeaders: FlatHeaders = [
   "no-cache"
 ]
 
-/** A read. A match of `If-None-Match` is decided on what the read showed, thus at the consistency asked for. */
-export const get = (kv: Service, view: NodeView, request: GetRequest): Effect.Effect<Answer, KeyNotFound | ReadError> =>
-  Effect.map(kv.get(request.key, request.options), (entry) => {
-    const headers = [...view.headers(entry.revision), ...entryHeaders(entry)]
-    if (request.ifNoneMatch !== undefined && matches(request.ifNoneMatch, entry.modRevision)) {
-      return { status: 304, headers: ["Cache-Control", "no-cache", ...headers], body: null }
-    }
-    return request.json
-      ? jsonAnswer(entryText(entry), headers)
-      : { status: 200, headers: [...rawHeaders, ...headers], body: entry.value }
-  })
+/** A read's answer. A match of `If-None-Match` is decided on what was read, thus at the consistency asked for. */
+export const getAnswer = (view: NodeView, request: GetRequest, entry: ReadEntry): Answer => {
+  const { ifNoneMatch } = request
+  if (ifNoneMatch !== undefined && matches(ifNoneMatch, entry.modRevision)) {
+    return { status: 304, headers: entryHeaders(["Cache-Control", "no-cache"], view, entry), body: null }
+  }
+  return request.json
+    ? jsonAnswer(entryText(entry), entryHeaders([], view, entry))
+    : { status: 200, headers: entryHeaders([...rawHeaders], view, entry), body: entry.value }
+}
 
 /** What the answer that a key is absent says: at which consistency that was read. */
 export const absentHeaders = ({ consistency }: KeyNotFound): FlatHeaders => [
@@ -52,8 +51,10 @@ export const absentHeaders = ({ consistency }: KeyNotFound): FlatHeaders => [
   consistency ?? "linearizable"
 ]
 
-const entryHeaders = (entry: ReadEntry): FlatHeaders => {
-  const headers = [
+/** Adds what is said of an entry. */
+const entryHeaders = (headers: Array<string>, view: NodeView, entry: ReadEntry): FlatHeaders => {
+  view.addTo(headers, entry.revision)
+  headers.push(
     "ETag",
     `"${entry.modRevision}"`,
     "Vary",
@@ -64,28 +65,27 @@ const entryHeaders = (entry: ReadEntry): FlatHeaders => {
     String(entry.createRevision),
     "Distkv-Version",
     String(entry.version)
-  ]
+  )
   if (entry.leaseId !== null) headers.push("Distkv-Lease", String(entry.leaseId))
   return headers
 }
 
-/** A write of `value`. */
-export const put = (
+/** A write of `value` on a condition that is not a revision. */
+export const putMatching = (
   kv: Service,
   view: NodeView,
   request: PutRequest,
   value: Uint8Array
 ): Effect.Effect<Answer, WriteError> => {
   const { ifMatch, key, options } = request
-  const written = ifMatch === undefined
-    ? kv.set(key, value, options)
-    : ifMatch._tag === "Any"
+  const written = ifMatch?._tag === "Any"
     ? setPresent(kv, request, value)
     : failComparison(kv, key, options.timeout)
   return Effect.map(written, (result) => putAnswer(view, result))
 }
 
-const putAnswer = (view: NodeView, result: SetResult): Answer => {
+/** A write's answer. */
+export const putAnswer = (view: NodeView, result: SetResult): Answer => {
   const previous = result.previous === undefined
     ? ""
     : `,"previous":${result.previous === null ? "null" : entryText(result.previous)}`
@@ -95,24 +95,22 @@ const putAnswer = (view: NodeView, result: SetResult): Answer => {
   )
 }
 
-/** A delete. */
-export const remove = (
+/** A delete on a condition that is not a revision. */
+export const removeMatching = (
   kv: Service,
   view: NodeView,
   request: DeleteRequest
 ): Effect.Effect<Answer, WriteError> => {
   const { ifMatch, key, options } = request
-  const removed = ifMatch === undefined
-    ? kv.delete(key, options)
-    : ifMatch._tag === "Any"
+  const removed = ifMatch?._tag === "Any"
     ? Effect.flatMap(kv.delete(key, options), failAbsent)
     : failComparison(kv, key, options.timeout)
-  return Effect.map(removed, (result) =>
-    jsonAnswer(
-      `{"revision":"${result.revision}","deleted":${result.deleted}}`,
-      view.headers(result.revision)
-    ))
+  return Effect.map(removed, (result) => removeAnswer(view, result))
 }
+
+/** A delete's answer. */
+export const removeAnswer = (view: NodeView, result: DeleteResult): Answer =>
+  jsonAnswer(`{"revision":"${result.revision}","deleted":${result.deleted}}`, view.headers(result.revision))
 
 /** `If-Match: *` on an absent key: the delete changed nothing, and the precondition did not hold. */
 const failAbsent = (result: DeleteResult): Effect.Effect<DeleteResult, CompareFailed> =>

@@ -1,5 +1,5 @@
-/** `/v1/kv/{key}` and `/v1/kv?key=`, served by hand: one fiber per request, no router, no promise. */
-import { InvalidRequest } from "@distkv/core"
+/** `/v1/kv/{key}` and `/v1/kv?key=`, served by hand: no router, no promise, and mostly no fiber. */
+import { type DeleteResult, InvalidRequest, type ReadEntry, type SetResult } from "@distkv/core"
 import { Result } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as EntryCalls from "./EntryCalls.ts"
@@ -62,13 +62,22 @@ const serve = (
 ): void => {
   const parsed = parseEntryRequest(method, key, query, request.headers, keyInPath)
   if (Result.isFailure(parsed)) return exchange.fail(parsed.failure)
-  const { kv, view } = serving
+  const { hot, kv, view } = serving
   const call = parsed.success
   switch (call._tag) {
     case "Get":
-      return exchange.run(() => EntryCalls.get(kv, view, call), EntryCalls.absentHeaders)
+      return exchange.begin<ReadEntry>(
+        (done) => hot.get(call.key, call.options, done),
+        (entry) => EntryCalls.getAnswer(view, call, entry),
+        EntryCalls.absentHeaders
+      )
     case "Delete":
-      return exchange.run(() => EntryCalls.remove(kv, view, call))
+      return call.ifMatch !== undefined
+        ? exchange.run(() => EntryCalls.removeMatching(kv, view, call))
+        : exchange.begin<DeleteResult>(
+          (done) => hot.delete(call.key, call.options, done),
+          (result) => EntryCalls.removeAnswer(view, result)
+        )
     case "Put": {
       const encoding = request.headers["content-encoding"]
       if (encoding !== undefined && encoding !== "identity") {
@@ -77,11 +86,13 @@ const serve = (
           415
         )
       }
-      return exchange.runWithBody(
-        serving.maxValueBytes,
-        expectsContinue,
-        (value) => EntryCalls.put(kv, view, call, value)
-      )
+      return exchange.withBody(serving.maxValueBytes, expectsContinue, (value) =>
+        call.ifMatch !== undefined
+          ? exchange.run(() => EntryCalls.putMatching(kv, view, call, value))
+          : exchange.begin<SetResult>(
+            (done) => hot.set(call.key, value, call.options, done),
+            (result) => EntryCalls.putAnswer(view, result)
+          ))
     }
   }
 }

@@ -1,8 +1,9 @@
 /** One request on the lean path, from its arrival to its single answer. */
-import { type DistKvError, type KeyNotFound, Shutdown } from "@distkv/core"
-import { Cause, Effect, Exit, type Fiber, Option } from "effect"
+import { type DistKvError, type Done, type KeyNotFound, Shutdown } from "@distkv/core"
+import { Cause, Effect, Exit, Option, Result } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Answer, type FlatHeaders, problemAnswer, writeAnswer } from "./Answer.ts"
+import { type Cancel, inFiber } from "./HotCalls.ts"
 import { defect, problemOf } from "./Problem.ts"
 import { dropBody, readBody, refuseDeclared } from "./RequestBody.ts"
 import type { Operation } from "./RequestMetrics.ts"
@@ -22,8 +23,8 @@ export const limitWriting = (response: ServerResponse, timeoutMs: number): void 
 }
 
 /**
- * Answers exactly once, or never where the client goes away first: then the call's fiber is interrupted, and a write
- * that was already handed over has its one fate without anybody being told.
+ * Answers exactly once, or never where the client goes away first: then the call is given up, and a write that was
+ * already handed over has its one fate without anybody being told.
  */
 export class Exchange {
   readonly #serving: Serving
@@ -31,7 +32,7 @@ export class Exchange {
   readonly #response: ServerResponse
   readonly #operation: Operation
   readonly #startedMs: number
-  #fiber: Fiber.Fiber<Answer, DistKvError> | undefined
+  #cancel: Cancel = null
   #abandonBody: (() => void) | undefined
   #ended = false
   /** What the answer that a key is absent says besides. */
@@ -47,28 +48,43 @@ export class Exchange {
       this.#abandonBody?.()
       if (this.#ended) return
       this.#end("aborted")
-      this.#fiber?.interruptUnsafe()
+      this.#cancel?.()
     })
   }
 
-  /**
-   * Runs the call in a fiber of its own and answers with its exit; what making the call throws is a defect of it.
-   * `ofAbsent` are further headers of the answer that the key is absent: it is a read's result too.
-   */
-  run(call: () => Effect.Effect<Answer, DistKvError>, ofAbsent: OfAbsent = nothing): void {
-    this.#ofAbsent = ofAbsent
-    const fiber = this.#serving.run(Effect.suspend(call))
-    const exit = fiber.pollUnsafe()
-    if (exit !== undefined) return this.#settle(exit)
-    this.#fiber = fiber
-    fiber.addObserver((exit) => this.#settle(exit))
+  /** Runs the call in a fiber of its own and answers with its exit; what making the call throws is a defect of it. */
+  run(call: () => Effect.Effect<Answer, DistKvError>): void {
+    this.begin<Answer>((done) => inFiber(this.#serving.run, call, done), (answer) => answer)
   }
 
-  /** Reads the whole body, at most `limit` bytes of it, and runs the call for it; answers 413 or 429 by itself. */
-  runWithBody(
+  /**
+   * Begins a call, and answers with its result in the words of `wording`; what either throws is a defect of the call.
+   * `ofAbsent` are further headers of the answer that the key is absent: it is a read's result too.
+   */
+  begin<A>(
+    call: (done: Done<A, DistKvError>) => Cancel,
+    wording: (result: A) => Answer,
+    ofAbsent: OfAbsent = nothing
+  ): void {
+    this.#ofAbsent = ofAbsent
+    const done = (exit: Exit.Exit<A, DistKvError>): void => {
+      if (this.#ended) return
+      const answered = Result.try(() => {
+        if (Exit.isSuccess(exit)) this.#answer("ok", wording(exit.value))
+        else this.#refuse(exit.cause)
+      })
+      if (Result.isFailure(answered)) this.#refuse(Cause.die(answered.failure))
+    }
+    const begun = Result.try(() => call(done))
+    if (Result.isFailure(begun)) done(Exit.die(begun.failure))
+    else this.#cancel = begun.success
+  }
+
+  /** Reads the whole body, at most `limit` bytes of it, and makes the call for it; answers 413 or 429 by itself. */
+  withBody(
     limit: number,
     expectsContinue: boolean,
-    call: (body: Buffer) => Effect.Effect<Answer, DistKvError>
+    call: (body: Buffer) => void
   ): void {
     const refused = refuseDeclared(this.#request, limit)
     if (refused !== undefined) {
@@ -81,7 +97,7 @@ export class Exchange {
       this.#request,
       limit,
       this.#serving.budget,
-      (body) => this.run(() => call(body)),
+      call,
       (failure) => this.fail(failure)
     )
   }
@@ -92,12 +108,11 @@ export class Exchange {
     this.#answer(error._tag, problemAnswer(problemOf(error, status), all))
   }
 
-  #settle(exit: Exit.Exit<Answer, DistKvError>): void {
-    if (Exit.isSuccess(exit)) return this.#answer("ok", exit.value)
-    const failure = Cause.findErrorOption(exit.cause)
+  #refuse(cause: Cause.Cause<DistKvError>): void {
+    const failure = Cause.findErrorOption(cause)
     if (Option.isSome(failure)) return this.fail(failure.value)
-    if (Cause.hasInterruptsOnly(exit.cause)) return this.fail(new Shutdown())
-    this.#serving.run(Effect.logError("a request met a defect", exit.cause))
+    if (Cause.hasInterruptsOnly(cause)) return this.fail(new Shutdown())
+    this.#serving.run(Effect.logError("a request met a defect", cause))
     this.#answer(defect.code, problemAnswer(defect))
   }
 

@@ -5,6 +5,7 @@ import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { Callers } from "./Callers.ts"
 import * as Dispatcher from "./Dispatcher.ts"
+import { hotCalls } from "./HotCalls.ts"
 import { HttpListener, type HttpListenerOptions } from "./HttpListener.ts"
 import { NodeView } from "./NodeView.ts"
 import type { ProcessSample } from "./Prometheus.ts"
@@ -51,13 +52,15 @@ const make = Effect.fnUntraced(function*(options: HttpServerOptions) {
   const kv = yield* DistKv
   const listener = yield* HttpListener
   const context = yield* Effect.context()
+  const run: Serving["run"] = Effect.runForkWith(context)
   const serving: Serving = {
     kv,
-    view: new NodeView(kv, context),
+    hot: hotCalls(kv, run),
+    view: new NodeView(kv, run),
     callers: new Callers(listener.host),
     metrics: new RequestMetrics(),
     budget: new BodyBudget(options.maxBodyBytes ?? 256 * 1024 * 1024),
-    run: Effect.runForkWith(context),
+    run,
     maxValueBytes: options.maxValueBytes ?? 1024 * 1024,
     writeTimeoutMs: Duration.toMillis(options.writeTimeout ?? Duration.seconds(30)),
     copies: 0,

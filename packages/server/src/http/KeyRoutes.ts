@@ -49,10 +49,12 @@ export const serve = (
   if (Result.isFailure(options)) return exchange.fail(options.failure)
   if (method === "POST") {
     if (rest !== "") return exchange.fail(invalid("the path is /key"))
-    return exchange.runWithBody(maxBodyBytes, expectsContinue, (body) =>
-      Effect.flatMap(
-        Effect.fromResult(parseEntries(body, serving.maxValueBytes)),
-        (entries) => setAll(kv, view, entries, options.success)
+    return exchange.withBody(maxBodyBytes, expectsContinue, (body) =>
+      exchange.run(() =>
+        Effect.flatMap(
+          Effect.fromResult(parseEntries(body, serving.maxValueBytes)),
+          (entries) => setAll(kv, view, entries, options.success)
+        )
       ))
   }
   const encoded = rest.slice(1)

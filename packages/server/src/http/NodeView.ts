@@ -1,36 +1,42 @@
 /** What every reply says of the node that gave it. */
-import { type DistKv, type DistKvError, type Revision, type Status } from "@distkv/core"
-import { type Context, Effect, Exit, type Fiber } from "effect"
+import { directCalls, type DistKv, type DistKvError, type Revision, type Standing } from "@distkv/core"
+import { Exit } from "effect"
 import type { FlatHeaders } from "./Answer.ts"
+import type { Serving } from "./Serving.ts"
 
 /**
- * The node's status as of this turn of the event loop: the requests of one turn share one reading of it.
- *
- * Where reading takes longer than a turn, the reading before stands in until the new one is there.
+ * A node's own service is asked with each reply. The status of any other is read once for the requests of one turn of
+ * the event loop; where reading takes longer than a turn, the reading before stands in until the new one is there.
  */
 export class NodeView {
   readonly #kv: typeof DistKv.Service
-  readonly #run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-  #status: Status | null = null
-  #headers: FlatHeaders = []
+  readonly #run: Serving["run"]
+  readonly #direct: (() => Standing) | undefined
+  /** Null before the first reading; the last one once the node is closed. */
+  #standing: Standing | null = null
+  #headers: ReadonlyArray<string> = []
   #fresh = false
 
-  constructor(kv: typeof DistKv.Service, context: Context.Context<never>) {
+  constructor(kv: typeof DistKv.Service, run: Serving["run"]) {
     this.#kv = kv
-    this.#run = Effect.runForkWith(context)
-  }
-
-  /** Null before the first reading; the last one once the node is closed. */
-  get status(): Status | null {
-    this.#refresh()
-    return this.#status
+    this.#run = run
+    this.#direct = directCalls(kv)?.standing
   }
 
   /** `Distkv-*` headers; `revision` is the one the reply shows, else the node's own is told. */
   headers(revision?: Revision): FlatHeaders {
-    this.#refresh()
-    const shown = revision ?? this.#status?.revision
-    return shown === undefined ? this.#headers : [...this.#headers, "Distkv-Revision", String(shown)]
+    const headers: Array<string> = []
+    this.addTo(headers, revision)
+    return headers
+  }
+
+  /** Adds what `headers` returns. */
+  addTo(headers: Array<string>, revision?: Revision): void {
+    if (this.#direct === undefined) this.#refresh()
+    else this.#take(this.#direct())
+    for (const part of this.#headers) headers.push(part)
+    const shown = revision ?? this.#standing?.revision
+    if (shown !== undefined) headers.push("Distkv-Revision", String(shown))
   }
 
   /** As `headers`, for a failure, which may carry a revision of its own. */
@@ -45,24 +51,25 @@ export class NodeView {
     const exit = fiber.pollUnsafe()
     if (exit === undefined) {
       fiber.addObserver((exit) => {
-        this.#take(exit)
+        if (Exit.isSuccess(exit)) this.#take(exit.value)
         this.#fresh = false
       })
     } else {
-      this.#take(exit)
+      if (Exit.isSuccess(exit)) this.#take(exit.value)
       setImmediate(() => {
         this.#fresh = false
       })
     }
   }
 
-  #take(exit: Exit.Exit<Status, unknown>): void {
-    if (Exit.isFailure(exit)) return
-    const status = exit.value
-    this.#status = status
-    const headers = ["Distkv-Term", String(status.term), "Distkv-Served-By", status.nodeId]
-    if (status.clusterId !== null) headers.push("Distkv-Cluster", status.clusterId)
-    if (status.leader !== null) headers.push("Distkv-Leader", status.leader)
+  #take(standing: Standing): void {
+    const before = this.#standing
+    this.#standing = standing
+    const { clusterId, leader, nodeId, term } = standing
+    if (before !== null && before.term === term && before.leader === leader && before.clusterId === clusterId) return
+    const headers = ["Distkv-Term", String(term), "Distkv-Served-By", nodeId]
+    if (clusterId !== null) headers.push("Distkv-Cluster", clusterId)
+    if (leader !== null) headers.push("Distkv-Leader", leader)
     this.#headers = headers
   }
 }

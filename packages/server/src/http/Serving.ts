@@ -2,12 +2,14 @@
 import type { DistKv } from "@distkv/core"
 import type { Effect, Fiber } from "effect"
 import type { Callers } from "./Callers.ts"
+import type { HotCalls } from "./HotCalls.ts"
 import type { NodeView } from "./NodeView.ts"
 import type { BodyBudget } from "./RequestBody.ts"
 import type { RequestMetrics } from "./RequestMetrics.ts"
 
 export interface Serving {
   readonly kv: typeof DistKv.Service
+  readonly hot: HotCalls
   readonly view: NodeView
   readonly callers: Callers
   readonly metrics: RequestMetrics

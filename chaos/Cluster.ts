@@ -30,6 +30,7 @@ export interface MemberJson {
   readonly id: string
   readonly voter: boolean
   readonly healthy: boolean | null
+  readonly lag: number | null
 }
 
 export interface StatusJson {
@@ -99,15 +100,28 @@ export class ChaosNode {
   }
 
   /** Resumes once the clients have their last answers. */
-  rest(): Promise<void> {
+  async rest(): Promise<void> {
+    await this.told("Rested", { _tag: "Rest" })
+  }
+
+  /** Writes so many values of so many bytes by the clients of this node, as fast as they are taken. */
+  async fill(keys: number, bytes: number): Promise<number> {
+    return (await this.told("Filled", { _tag: "Fill", keys, bytes })).again
+  }
+
+  /** Tells the clients something that they will answer with a message of this tag. */
+  private told<T extends FromClients["_tag"]>(
+    tag: T,
+    message: ToClients
+  ): Promise<Extract<FromClients, { readonly _tag: T }>> {
     return new Promise((resolve) => {
-      const rested = (message: FromClients): void => {
-        if (message._tag !== "Rested") return
-        this.clients.off("message", rested)
-        resolve()
+      const heard = (answer: FromClients): void => {
+        if (answer._tag !== tag) return
+        this.clients.off("message", heard)
+        resolve(answer as Extract<FromClients, { readonly _tag: T }>)
       }
-      this.clients.on("message", rested)
-      this.tell({ _tag: "Rest" })
+      this.clients.on("message", heard)
+      this.tell(message)
     })
   }
 

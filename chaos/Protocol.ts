@@ -36,6 +36,8 @@ export type ToClients =
   /** The shared keys are others from now on. */
   | { readonly _tag: "Epoch"; readonly epoch: number }
   | { readonly _tag: "Rest" }
+  /** Writes so many values of so many bytes, as fast as they are taken; `Filled` follows. */
+  | { readonly _tag: "Fill"; readonly keys: number; readonly bytes: number }
   | {
     readonly _tag: "Ask"
     readonly id: number
@@ -47,4 +49,6 @@ export type ToClients =
 export type FromClients =
   | { readonly _tag: "Calls"; readonly calls: ReadonlyArray<Call> }
   | { readonly _tag: "Rested" }
+  /** How often a write had to be made again. */
+  | { readonly _tag: "Filled"; readonly again: number }
   | { readonly _tag: "Told"; readonly id: number; readonly status: number; readonly body: string }

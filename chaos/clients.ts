@@ -8,6 +8,7 @@ import type { EntryInput, EntryOutput, ShownEntry } from "@distkv/core/testing"
 import { makePrng, type Prng } from "@distkv/core/testing"
 import { Agent, request } from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
+import { fill } from "./fill.ts"
 import type { Call, FromClients, ToClients, Workload } from "./Protocol.ts"
 import { nowMicros } from "./Waiting.ts"
 
@@ -59,7 +60,7 @@ const ask = (
   method: string,
   path: string,
   limitMs: number,
-  body?: string,
+  body?: string | Buffer,
   headers: Readonly<Record<string, string>> = {}
 ): Promise<Reply> =>
   new Promise((resolve, reject) => {
@@ -240,6 +241,18 @@ const load = async (workload: Workload): Promise<void> => {
   say({ _tag: "Rested" })
 }
 
+/** Writes one large value; whether it was taken. */
+const put = async (key: string, value: Buffer): Promise<boolean> => {
+  try {
+    if (http === null) throw new Unanswered(true, "no node")
+    const { status } = await ask(keepAlive, http, "PUT", `/v1/kv/${encodeURIComponent(key)}?timeout=30s`, 35_000, value)
+    return status === 200
+  } catch {
+    return false
+  }
+}
+
+const keepAlive = new Agent({ keepAlive: true })
 const questions = new Agent({ keepAlive: false })
 
 const answer = async ({ body, id, method, path }: Extract<ToClients, { readonly _tag: "Ask" }>): Promise<void> => {
@@ -263,6 +276,8 @@ process.on("message", (message: ToClients) => {
       return void load(message.workload)
     case "Rest":
       return void (resting = true)
+    case "Fill":
+      return void fill(message.keys, message.bytes, put).then((again) => say({ _tag: "Filled", again }))
     case "Ask":
       return void answer(message)
   }

@@ -2,6 +2,7 @@
 import { failover } from "./failover.ts"
 import { floods } from "./flood.ts"
 import { frames } from "./frames.ts"
+import { install } from "./install.ts"
 import { mixed } from "./mixed.ts"
 import { stability } from "./stability.ts"
 import { transfers } from "./transfer.ts"
@@ -11,6 +12,7 @@ const commands = new Map([
   ["failover", failover],
   ["transfer", transfers],
   ["stability", stability],
+  ["install", install],
   ["flood", floods],
   ["frames", frames]
 ])

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { audit, finalState } from "./Audit.ts"
 import { type ChaosNode, Cluster } from "./Cluster.ts"
-import type { Call } from "./Protocol.ts"
+import { gapsBetweenWrites, isWrite } from "./Gaps.ts"
 import { atMost, conclude, percentile, told } from "./Report.ts"
 import { commonHelp, makePlace, numberOf, readOptions } from "./Site.ts"
 import { nowMicros, until, Violation } from "./Waiting.ts"
@@ -18,17 +18,6 @@ const help = `npm run chaos -- transfer [options]: leadership is handed over und
 ${commonHelp}`
 
 const timeoutMs = 5000
-
-const isWrite = ({ input }: Call): boolean => input.op !== "get"
-
-/** The longest time in milliseconds between two acknowledgements, of those that end within the window. */
-const longestGap = (calls: ReadonlyArray<Call>, from: number, to: number): number => {
-  const times = calls.filter((call) => isWrite(call) && call.outcome._tag === "Answered")
-    .map(({ returned }) => returned).filter((at) => at >= from && at <= to).sort((a, b) => a - b)
-  let longest = 0
-  for (const [i, at] of times.entries()) longest = Math.max(longest, at - (times[i - 1] ?? from))
-  return Math.max(longest, to - (times.at(-1) ?? from)) / 1000
-}
 
 /** Hands over, and answers with the window in which the effect shows. */
 const transfer = async (cluster: Cluster, leader: ChaosNode): Promise<readonly [from: number, to: number]> => {
@@ -69,7 +58,7 @@ export const transfers = async (args: ReadonlyArray<string>): Promise<void> => {
     problems.push(error instanceof Error ? error.message : String(error))
   }
   if (problems.length > 0) place.keep()
-  const gaps = windows.map(([from, to]) => longestGap(cluster.calls, from, to))
+  const gaps = windows.map(([from, to]) => Math.max(...gapsBetweenWrites(cluster.calls, from, to)))
   const failed = cluster.calls.filter((call) => isWrite(call) && call.outcome._tag !== "Answered")
   const reasons: Record<string, number> = {}
   for (const { outcome } of failed) {

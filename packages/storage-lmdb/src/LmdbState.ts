@@ -141,21 +141,28 @@ export class LmdbState {
     })
   }
 
-  /** Begins to receive a snapshot. */
+  /** Begins to receive a snapshot; what is not the state in the end, the old one or the new, goes with the scope. */
   get receive(): Effect.Effect<IncomingSnapshot, SnapshotUnwritten, Scope.Scope> {
-    return Effect.map(SnapshotFile.make(this.directory, "incoming"), (file) => {
+    return Effect.gen({ self: this }, function*() {
+      const file = yield* SnapshotFile.make(this.directory, "incoming")
+      let begun = false
       let prepared: { readonly tables: StateTables; readonly header: SnapshotHeader } | null = null
+      yield* Effect.addFinalizer(() =>
+        // Where it fails all commits do, and the next start does it.
+        begun ? Effect.ignore(started(doing, () => this.writes.run(() => this.clearOther()))) : Effect.void
+      )
       return {
-        append: (bytes) => onFile("a snapshot cannot be received", () => file.append(bytes)),
+        append: (bytes: Uint8Array) => onFile("a snapshot cannot be received", () => file.append(bytes)),
         prepare: stoppable(
           async (isOver) => {
+            begun = true
             const tables = await this.writes.run(() => this.clearOther())
             const commit = (batch: Batch) => this.writes.run(() => this.environment.commit(batch))
             const header = await fillTables(file, tables, commit, isOver)
             prepared = { tables, header }
             return header
           },
-          (cause) =>
+          (cause: unknown) =>
             cause instanceof MalformedSnapshot || cause instanceof StorageFailed
               ? cause
               : new SnapshotUnwritten({ message: `a snapshot cannot be prepared: ${reasonOf(cause)}`, cause })
@@ -288,13 +295,13 @@ export class LmdbState {
     for (const [key, entry] of rows) {
       if (entry === null) tables.remove(batch, Buffer.from(key))
       else arena.row(entry, (keyBytes, row) => tables.put(batch, keyBytes, row, entry))
-      if (turns.isOver()) await turns.next()
+      if (turns.isOver(entry?.value.length)) await turns.next()
     }
     this.cutHistory(batch, meta.compactRevision)
     const blocks = tables.blockWriter(() => batch)
     for (const event of history) {
       if (event.revision > meta.compactRevision) blocks.add(event)
-      if (turns.isOver()) await turns.next()
+      if (turns.isOver(event.entry?.value.length)) await turns.next()
     }
     blocks.flush()
     for (const row of sessions) {

@@ -1,12 +1,12 @@
 /**
  * Builds a snapshot of a state into a file, from one view of the environment that is given back as soon as the last row
- * is read. Works in short turns with pauses between, since the event loop has a cluster to serve.
+ * is read. Works in short turns with rests between, since the event loop has a cluster to serve: a leader that stops
+ * for as long as 256 values of a megabyte take is none any more.
  */
 import {
   type ClusterId,
   headerOfState,
   type Key,
-  type Revision,
   type SnapshotHeader,
   type SnapshotId,
   SnapshotWriter,
@@ -18,17 +18,7 @@ import { sessionRowUnsafe } from "./SessionRows.ts"
 import type { SnapshotFile } from "./SnapshotFile.ts"
 import { decodeRowUnsafe } from "./StateRows.ts"
 import type { StateTables } from "./StateTables.ts"
-
-/** Rows, or blocks of the history, that are read in one turn. */
-const rowsPerTurn = 256
-const blocksPerTurn = 16
-/** Milliseconds of rest after each turn. */
-const restMs = 1
-
-const rest = (): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, restMs)
-  })
+import { Turns } from "./Turns.ts"
 
 /** What is looked at: tables as they are in a view. */
 export interface View {
@@ -52,65 +42,61 @@ export const buildSnapshot = async (
   const header = headerOfState(meta, clusterId)
   let chunks: Array<Uint8Array> = []
   const writer = new SnapshotWriter(header, (chunk) => chunks.push(chunk))
+  const turns = new Turns()
   const write = async () => {
     if (isOver()) throw new Error("nobody wants it any more")
     const full = chunks
     chunks = []
-    for (const chunk of full) await file.append(chunk)
-    await rest()
+    await turns.rest(async () => {
+      for (const chunk of full) await file.append(chunk)
+    })
   }
-  for (let after: Buffer | null = null;;) {
-    after = addEntriesUnsafe(view, after, writer)
-    await write()
-    if (after === null) break
-  }
-  for (let after: Buffer | null = null;;) {
-    after = addEventsUnsafe(view, meta.compactRevision, after, writer)
-    await write()
-    if (after === null) break
-  }
-  for (const { key, value } of view.tables.sessions.getRange({ transaction: view.transaction })) {
-    writer.add({ _tag: "Session", row: sessionRowUnsafe(key, value) })
+  for (const add of [addEntriesUnsafe, addEventsUnsafe, addSessionsUnsafe]) {
+    for (let after: Buffer | null = null;;) {
+      after = add({ view, writer, turns, meta }, after)
+      await write()
+      if (after === null) break
+    }
   }
   const id = writer.end()
   await write()
   return { id, header }
 }
 
-/** Adds the next rows after a key; returns the last one, or null where there are no more. */
-const addEntriesUnsafe = (
-  { tables, transaction }: View,
-  after: Buffer | null,
-  writer: SnapshotWriter
-): Buffer | null => {
-  const findValue = (key: Buffer) => tables.values.getBinaryFast(key, { transaction })
-  let last: Buffer | null = null
-  let count = 0
-  for (const { key, value } of tables.kv.getRange({ ...startAfter(after), limit: rowsPerTurn, transaction })) {
-    const entry = decodeRowUnsafe(key.toString() as Key, key, value, value.length, findValue)
-    writer.add({ _tag: "Entry", entry })
-    last = key
-    count++
-  }
-  return count < rowsPerTurn ? null : last
+interface Work {
+  readonly view: View
+  readonly writer: SnapshotWriter
+  readonly turns: Turns
+  readonly meta: StateMeta
 }
 
-const addEventsUnsafe = (
-  { tables, transaction }: View,
-  compactRevision: Revision,
-  after: Buffer | null,
-  writer: SnapshotWriter
-): Buffer | null => {
-  let last: Buffer | null = null
-  let count = 0
-  for (const { key, value } of tables.history.getRange({ ...startAfter(after), limit: blocksPerTurn, transaction })) {
-    for (const event of eventsOfBlockUnsafe(key, value)) {
-      if (event.revision > compactRevision) writer.add({ _tag: "Event", event })
-    }
-    last = key
-    count++
+/** Adds rows after a key until the turn is over; returns the last one, or null where there are no more. */
+const addEntriesUnsafe = ({ turns, view: { tables, transaction }, writer }: Work, after: Buffer | null) => {
+  const findValue = (key: Buffer) => tables.values.getBinaryFast(key, { transaction })
+  for (const { key, value } of tables.kv.getRange({ ...startAfter(after), transaction })) {
+    const entry = decodeRowUnsafe(key.toString() as Key, key, value, value.length, findValue)
+    writer.add({ _tag: "Entry", entry })
+    if (turns.isOver(entry.value.length)) return key
   }
-  return count < blocksPerTurn ? null : last
+  return null
+}
+
+const addEventsUnsafe = ({ meta, turns, view: { tables, transaction }, writer }: Work, after: Buffer | null) => {
+  for (const { key, value } of tables.history.getRange({ ...startAfter(after), transaction })) {
+    for (const event of eventsOfBlockUnsafe(key, value)) {
+      if (event.revision > meta.compactRevision) writer.add({ _tag: "Event", event })
+    }
+    if (turns.isOver(value.length)) return key
+  }
+  return null
+}
+
+const addSessionsUnsafe = ({ turns, view: { tables, transaction }, writer }: Work, after: Buffer | null) => {
+  for (const { key, value } of tables.sessions.getRange({ ...startAfter(after), transaction })) {
+    writer.add({ _tag: "Session", row: sessionRowUnsafe(key, value) })
+    if (turns.isOver(value.length)) return key
+  }
+  return null
 }
 
 const startAfter = (key: Buffer | null) => key === null ? {} : { start: key, exclusiveStart: true }

@@ -47,7 +47,8 @@ export const fillTables = async (
   const turns = new Turns()
   for (let at = 0; at < file.bytes; at += pieceBytes) {
     if (isOver()) throw new Error("nobody wants it any more")
-    reader.push(await file.read(at, pieceBytes))
+    const piece = await file.read(at, pieceBytes)
+    reader.push(piece)
     if (batch.size >= commitRows || bytes >= commitBytes) {
       const full = batch
       batch = new Batch()
@@ -55,7 +56,7 @@ export const fillTables = async (
       bytes = 0
       await commit(full)
     }
-    if (turns.isOver()) await turns.next()
+    if (turns.isOver(piece.length)) await turns.next()
   }
   const { header } = reader.end()
   blocks.flush()

@@ -2,16 +2,18 @@
 
 /** How long one turn may take, in milliseconds. */
 const turnMs = 4
-/** The clock is looked at once in so many steps. */
+/** The clock is looked at once in so many steps; one with bytes to copy and check counts more. */
 const steps = 32
+const bytesPerStep = 2048
 
 export class Turns {
   private left = steps
   private began = performance.now()
 
-  /** Whether the work should wait for the next turn; to be asked after each step. */
-  isOver(): boolean {
-    if (--this.left > 0) return false
+  /** Whether the work should wait for the next turn; to be asked after each step, which took so many bytes. */
+  isOver(bytes = 0): boolean {
+    this.left -= 1 + bytes / bytesPerStep
+    if (this.left > 0) return false
     this.left = steps
     return performance.now() - this.began > turnMs
   }
@@ -21,6 +23,17 @@ export class Turns {
     await new Promise<void>((resolve) => {
       setImmediate(resolve)
     })
+    this.began = performance.now()
+  }
+
+  /** Resolves after `meanwhile`, and a rest as long as the turn was: the work takes half of the event loop at most. */
+  async rest(meanwhile: () => Promise<void>): Promise<void> {
+    const ms = performance.now() - this.began
+    const rested = new Promise<void>((resolve) => {
+      setTimeout(resolve, ms)
+    })
+    await meanwhile()
+    await rested
     this.began = performance.now()
   }
 }

@@ -141,28 +141,21 @@ export class LmdbState {
     })
   }
 
-  /** Begins to receive a snapshot; what is not the state in the end, the old one or the new, goes with the scope. */
+  /** Begins to receive a snapshot. */
   get receive(): Effect.Effect<IncomingSnapshot, SnapshotUnwritten, Scope.Scope> {
-    return Effect.gen({ self: this }, function*() {
-      const file = yield* SnapshotFile.make(this.directory, "incoming")
-      let begun = false
+    return Effect.map(SnapshotFile.make(this.directory, "incoming"), (file) => {
       let prepared: { readonly tables: StateTables; readonly header: SnapshotHeader } | null = null
-      yield* Effect.addFinalizer(() =>
-        // Where it fails all commits do, and the next start does it.
-        begun ? Effect.ignore(started(doing, () => this.writes.run(() => this.clearOther()))) : Effect.void
-      )
       return {
-        append: (bytes: Uint8Array) => onFile("a snapshot cannot be received", () => file.append(bytes)),
+        append: (bytes) => onFile("a snapshot cannot be received", () => file.append(bytes)),
         prepare: stoppable(
           async (isOver) => {
-            begun = true
             const tables = await this.writes.run(() => this.clearOther())
             const commit = (batch: Batch) => this.writes.run(() => this.environment.commit(batch))
             const header = await fillTables(file, tables, commit, isOver)
             prepared = { tables, header }
             return header
           },
-          (cause: unknown) =>
+          (cause) =>
             cause instanceof MalformedSnapshot || cause instanceof StorageFailed
               ? cause
               : new SnapshotUnwritten({ message: `a snapshot cannot be prepared: ${reasonOf(cause)}`, cause })

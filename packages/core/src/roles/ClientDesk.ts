@@ -7,10 +7,13 @@ import type { Administer } from "../state/NodeMessage.ts"
 import { distrust, forwardParked, maxHops, takeForwardReply } from "./Forwarding.ts"
 import type { NodeState } from "./NodeState.ts"
 
-/** Sends parked writes and waiting reads to the leader, if there is one. */
+/**
+ * Sends parked writes and waiting reads to the leader, if there is one. One that was removed has none that listens:
+ * where it knocks it is only told so once more, and that brings its next turn.
+ */
 export const passOn = (node: NodeState): void => {
   const { leader } = node
-  if (leader === null || leader === node.id) return
+  if (leader === null || leader === node.id || node.belonging.refused === "removed") return
   if (node.reads.wantsQuestion) askReadIndex(node, leader)
   if (node.writes.parkedCount > 0) {
     forwardParked(node, leader)

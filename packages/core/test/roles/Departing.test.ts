@@ -107,6 +107,28 @@ describe("a leader that shall go", () => {
   })
 })
 
+describe("a removed member", () => {
+  it("sends its callers' writes nowhere, however often it is told", () => {
+    const bench = new Bench({ membership: cluster(3), log: [1], term: 1 })
+    bench.deliver(append(2, 1, [1, 1], [configure(1, 2, without(1))], 2)).persist()
+    assert.deepStrictEqual(bench.saved, ["removed"])
+    bench.unreachable.add(id(2))
+    const ends = bench.propose("k", 200)
+    bench.read(200)
+    for (let times = 0; times < 5; times++) {
+      bench.deliver(peer(2, {
+        _tag: "Refused",
+        term: term(0),
+        reason: "removed",
+        lost: { term: term(0), index: index(0) }
+      }))
+    }
+    assert.strictEqual(bench.refused, 0)
+    bench.elapse(300).deliver({ _tag: "SweepDue" })
+    assert.lengthOf(ends, 1, "they end with their deadlines")
+  })
+})
+
 describe("a promotion by order", () => {
   const learner = () => new Bench({ membership: cluster(3, 1) }).lead([2]).deliver(accepted(2, 2, 1), accepted(3, 2, 1))
   const promote = (force: boolean): AdminCommand => ({ _tag: "PromoteMember", id: id(4), force })

@@ -128,8 +128,8 @@ export const service = [
     expect: ["I5", "I18", "I25"],
     edits: [{
       file: "state/Overlay.ts",
-      from: "    this.active = new Layer()\n    // The rows",
-      to: "    this.active = new Layer()\n    this.rows.clear()\n    // The rows"
+      from: "    this.active = new Layer(number + 1)\n",
+      to: "    this.active = new Layer(number + 1)\n    this.rows.clear()\n"
     }]
   },
   {
@@ -139,8 +139,8 @@ export const service = [
     expect: ["I5", "I18", "I25"],
     edits: [{
       file: "state/Overlay.ts",
-      from: "      if (row.layer === frozen && isWithin(scan, row.key)) rows.push(row)\n",
-      to: ""
+      from: "this.frozen === null ? [this.active] : [this.active, this.frozen]",
+      to: "[this.active]"
     }]
   },
   {

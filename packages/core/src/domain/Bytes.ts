@@ -12,9 +12,20 @@ const twoTo32 = 2 ** 32
  * makes them several times cheaper than `new Uint8Array(size)`.
  */
 export const allocate = (size: number): Uint8Array => {
-  const slab = Buffer.allocUnsafe(size)
-  return new Uint8Array(slab.buffer, slab.byteOffset, size)
+  if (size > largestInSlab) return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+  if (slabUsed + size > slabBytes) {
+    slab = Buffer.allocUnsafeSlow(slabBytes).buffer
+    slabUsed = 0
+  }
+  const bytes = new Uint8Array(slab, slabUsed, size)
+  slabUsed = (slabUsed + size + 7) & ~7
+  return bytes
 }
+
+const slabBytes = 64 * 1024
+const largestInSlab = slabBytes / 8
+let slab = new ArrayBuffer(0)
+let slabUsed = slabBytes
 
 /** A plain `Uint8Array` over the same memory, whatever kind of view `bytes` is. */
 export const viewOf = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
@@ -89,9 +100,14 @@ export const getU64 = (bytes: Uint8Array, at: number): number => getU32(bytes, a
 // Callers have checked the length; the fallback only satisfies the compiler.
 const byteAt = (bytes: Uint8Array, at: number): number => bytes[at] ?? 0
 
+// What `toString` of a buffer ends in. It takes any array of bytes: no buffer has to be made for each key.
+const { utf8Slice } = Buffer.prototype as unknown as {
+  readonly utf8Slice: (this: Uint8Array, from: number, to: number) => string
+}
+
 /** The text at `from` to `to`, or null when it is not valid UTF-8. A byte order mark is kept as a character. */
 export const getText = (bytes: Uint8Array, from: number, to: number): string | null => {
-  const text = bufferOf(bytes).toString("utf8", from, to)
+  const text = utf8Slice.call(bytes, from, to)
   // Decoding puts U+FFFD in the place of what is invalid, so only text that holds one needs a second look.
   return text.includes("\ufffd") && !isUtf8(viewOf(bytes, from, to)) ? null : text
 }

@@ -9,9 +9,10 @@ import type { PreviousEntry } from "../domain/HistoryEvent.ts"
 import type { Revision } from "../domain/Position.ts"
 import type { HistoryEvent } from "../StateStore.ts"
 
-/** Events in one piece of the array of numbers; a power of two. */
+/** Events in one piece of the list; a power of two. */
 const pieceEvents = 128
 const pieceShift = 7
+const placeMask = pieceEvents - 1
 /** Numbers of one event, by their place: */
 const numbersPerEvent = 12
 const revisionAt = 0
@@ -30,28 +31,36 @@ const previousLeaseAt = 11
 /** Stands for no lease. */
 const none = -1
 
-export class EventList implements Iterable<HistoryEvent> {
-  private readonly keys: Array<Key> = []
+/** So many events; arrays of a fixed length, which never grow. */
+class Piece {
+  readonly keys: Array<Key | null> = new Array<Key | null>(pieceEvents).fill(null)
   /** Where the value lies; null where the event deleted its key. */
-  private readonly sources: Array<ArrayBufferLike | null> = []
-  private readonly pieces: Array<Float64Array> = []
+  readonly sources: Array<ArrayBufferLike | null> = new Array<ArrayBufferLike | null>(pieceEvents).fill(null)
+  readonly numbers = new Float64Array(pieceEvents * numbersPerEvent)
+  /** 1 where a later event of the list changes the key again. */
+  readonly superseded = new Uint8Array(pieceEvents)
+}
+
+export class EventList implements Iterable<HistoryEvent> {
+  private readonly pieces: Array<Piece> = []
+  private count = 0
 
   get length(): number {
-    return this.keys.length
+    return this.count
   }
 
   /** Adds the event that follows all before it; its entry's mod revision is its own revision. */
   add({ entry, historyBytes, key, position, previous, revision }: HistoryEvent): void {
-    const index = this.keys.length
-    this.keys.push(key)
-    this.sources.push(entry === null ? null : entry.value.buffer)
-    const at = (index & (pieceEvents - 1)) * numbersPerEvent
-    if (at === 0) this.pieces.push(new Float64Array(pieceEvents * numbersPerEvent))
-    const numbers = this.pieces[index >> pieceShift]!
+    const place = this.count++ & placeMask
+    if (place === 0) this.pieces.push(new Piece())
+    const { keys, numbers, sources } = this.pieces[this.pieces.length - 1]!
+    const at = place * numbersPerEvent
+    keys[place] = key
     numbers[at + revisionAt] = revision
     numbers[at + positionAt] = position
     numbers[at + historyBytesAt] = historyBytes
     if (entry !== null) {
+      sources[place] = entry.value.buffer
       numbers[at + createRevisionAt] = entry.createRevision
       numbers[at + versionAt] = entry.version
       numbers[at + leaseAt] = entry.leaseId ?? none
@@ -66,35 +75,36 @@ export class EventList implements Iterable<HistoryEvent> {
     }
   }
 
+  /** An event that comes now changes the same key as the one at `index`. */
+  supersede(index: number): void {
+    this.pieces[index >> pieceShift]!.superseded[index & placeMask] = 1
+  }
+
   /** As of an array: below 0 it counts from the end. */
   at(place: number): HistoryEvent | undefined {
-    const index = place < 0 ? place + this.length : place
-    if (index < 0 || index >= this.length) return undefined
-    const key = this.keys[index]!
-    const numbers = this.pieces[index >> pieceShift]!
-    const at = (index & (pieceEvents - 1)) * numbersPerEvent
+    const index = place < 0 ? place + this.count : place
+    if (index < 0 || index >= this.count) return undefined
+    const { keys, numbers } = this.pieces[index >> pieceShift]!
+    const at = (index & placeMask) * numbersPerEvent
     return {
       revision: integer(numbers[at + revisionAt]!) as Revision,
       position: integer(numbers[at + positionAt]!),
-      key,
+      key: keys[index & placeMask]!,
       entry: this.entryAt(index),
       previous: numbers[at + previousAt] === 0 ? null : previousOf(numbers, at),
       historyBytes: integer(numbers[at + historyBytesAt]!)
     }
   }
 
-  keyAt(index: number): Key {
-    return this.keys[index]!
-  }
-
   /** The entry that the event left; null where it deleted its key. */
   entryAt(index: number): Entry | null {
-    const source = this.sources[index]!
+    const { keys, numbers, sources } = this.pieces[index >> pieceShift]!
+    const place = index & placeMask
+    const source = sources[place]!
     if (source === null) return null
-    const numbers = this.pieces[index >> pieceShift]!
-    const at = (index & (pieceEvents - 1)) * numbersPerEvent
+    const at = place * numbersPerEvent
     return {
-      key: this.keys[index]!,
+      key: keys[place]!,
       value: new Uint8Array(source, numbers[at + valueOffsetAt], numbers[at + valueLengthAt]),
       createRevision: integer(numbers[at + createRevisionAt]!) as Revision,
       modRevision: integer(numbers[at + revisionAt]!) as Revision,
@@ -103,10 +113,24 @@ export class EventList implements Iterable<HistoryEvent> {
     }
   }
 
+  /** Each key that the events change, with the entry that the last of them left. */
+  *rows(): Generator<readonly [Key, Entry | null], void> {
+    for (let i = 0; i < this.count; i++) if (this.isLast(i)) yield [this.keyAt(i), this.entryAt(i)]
+  }
+
+  /** Whether no later event of the list changes the key of the one at `index`. */
+  isLast(index: number): boolean {
+    return this.pieces[index >> pieceShift]!.superseded[index & placeMask] === 0
+  }
+
+  keyAt(index: number): Key {
+    return this.pieces[index >> pieceShift]!.keys[index & placeMask]!
+  }
+
   /** The first event of the given revision or of the next that has one. */
   eventAt(revision: Revision): HistoryEvent | undefined {
     let low = 0
-    let high = this.length
+    let high = this.count
     while (low < high) {
       const middle = (low + high) >> 1
       if (this.revisionAt(middle) < revision) low = middle + 1
@@ -117,16 +141,16 @@ export class EventList implements Iterable<HistoryEvent> {
 
   /** The revision of the first event; undefined where there is none. */
   get firstRevision(): Revision | undefined {
-    return this.length === 0 ? undefined : this.revisionAt(0)
+    return this.count === 0 ? undefined : this.revisionAt(0)
   }
 
   *[Symbol.iterator](): Generator<HistoryEvent, void> {
-    for (let i = 0; i < this.length; i++) yield this.at(i)!
+    for (let i = 0; i < this.count; i++) yield this.at(i)!
   }
 
   private revisionAt(index: number): Revision {
-    const numbers = this.pieces[index >> pieceShift]!
-    return integer(numbers[(index & (pieceEvents - 1)) * numbersPerEvent + revisionAt]!) as Revision
+    const { numbers } = this.pieces[index >> pieceShift]!
+    return integer(numbers[(index & placeMask) * numbersPerEvent + revisionAt]!) as Revision
   }
 }
 

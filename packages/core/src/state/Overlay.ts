@@ -21,17 +21,22 @@ const rememberedMost = 32_768
 
 /** The changes between two checkpoints. */
 class Layer {
+  readonly number: number
   readonly events = new EventList()
-  /** The keys that it changes, each once. */
-  readonly changed: Array<Row> = []
+  /** How many keys it changes. */
+  keys = 0
   bytes = 0
+
+  constructor(number: number) {
+    this.number = number
+  }
 }
 
 /** One key as the last applied entry left it; changed in place. */
 class Row implements PreviousEntry {
   readonly key: Key
-  /** The newest layer that changes it, and which of its events was the last; null where the store has it so. */
-  layer: Layer | null = null
+  /** The number of the newest layer that changes it, and its last event there; once that is saved, the store has it. */
+  layer = 0
   event = 0
   isPresent = false
   createRevision = 0 as Revision
@@ -58,8 +63,10 @@ export type Metadata = Omit<Entry, "value">
 export class Overlay {
   private readonly store: Pick<StateStore["Service"], "getUnsafe" | "scanUnsafe" | "eventAtUnsafe">
   private readonly rows = new Map<Key, Row>()
-  private active = new Layer()
+  private active = new Layer(1)
   private frozen: Layer | null = null
+  /** The number of the last layer that the store shows. */
+  private saved = 0
   /** The row that was looked at last: the one that changes next, most often. */
   private last: Row | null = null
 
@@ -89,7 +96,8 @@ export class Overlay {
     const row = this.rows.get(key)
     if (row === undefined) return this.store.getUnsafe(key)
     if (!row.isPresent) return undefined
-    return row.layer === null ? this.store.getUnsafe(key) : row.layer.events.entryAt(row.event)!
+    const layer = this.layerOf(row)
+    return layer === null ? this.store.getUnsafe(key) : layer.events.entryAt(row.event)!
   }
 
   /** Takes a change; events come in their order. */
@@ -97,9 +105,10 @@ export class Overlay {
     const { active } = this
     const { entry, key } = event
     const row = this.last !== null && this.last.key === key ? this.last : this.rows.get(key) ?? this.place(key)
-    if (row.layer !== active) {
-      row.layer = active
-      active.changed.push(row)
+    if (row.layer === active.number) active.events.supersede(row.event)
+    else {
+      row.layer = active.number
+      active.keys++
     }
     row.event = active.events.length
     if (entry === null) row.isPresent = false
@@ -123,49 +132,45 @@ export class Overlay {
   /** The changed keys replace those of the store, deleted ones vanish, new ones come at their place. */
   *scan(scan: Scan): Generator<Entry, void> {
     const changed = this.changedWithin(scan)
-    const shown = scan.keysOnly ? withoutValue : whole
     const direction = scan.reverse ? -1 : 1
     let at = 0
     for (const entry of this.store.scanUnsafe(scan)) {
       while (at < changed.length && compareKeys(changed[at]!.key, entry.key) * direction < 0) {
         const row = changed[at++]!
-        if (row.isPresent) yield shown(entryOf(row))
+        if (row.isPresent) yield this.shown(row, scan)
       }
       if (at < changed.length && changed[at]!.key === entry.key) {
         const row = changed[at++]!
-        if (row.isPresent) yield shown(entryOf(row))
+        if (row.isPresent) yield this.shown(row, scan)
       } else yield entry
     }
     while (at < changed.length) {
       const row = changed[at++]!
-      if (row.isPresent) yield shown(entryOf(row))
+      if (row.isPresent) yield this.shown(row, scan)
     }
   }
 
   /** Takes what has changed since the last call for a checkpoint; it goes on to be seen here. */
   freeze(): Pick<Checkpoint, "rows" | "history"> {
     if (this.frozen !== null) throw new Error("a checkpoint is under way")
-    const { changed, events } = this.active
+    const { events, number } = this.active
     this.frozen = this.active
-    this.active = new Layer()
-    // The rows go on to change; their last events up to now do not.
-    const lasts = new Uint32Array(changed.length)
-    for (let i = 0; i < changed.length; i++) lasts[i] = changed[i]!.event
-    return { rows: { [Symbol.iterator]: () => rowsOf(events, lasts) }, history: events }
+    this.active = new Layer(number + 1)
+    return { rows: { [Symbol.iterator]: () => events.rows() }, history: events }
   }
 
   /** The store shows what the frozen layer did. */
   thaw(): void {
-    const { frozen } = this
+    if (this.frozen !== null) this.saved = this.frozen.number
     this.frozen = null
-    for (const row of frozen?.changed ?? []) if (row.layer === frozen) row.layer = null
   }
 
   /** The store holds something else altogether. */
   clear(): void {
     this.rows.clear()
     this.last = null
-    this.active = new Layer()
+    this.saved = this.active.number
+    this.active = new Layer(this.saved + 1)
   }
 
   private remember(key: Key): Row {
@@ -176,35 +181,41 @@ export class Overlay {
   }
 
   private place(key: Key): Row {
-    const unchanged = this.rows.size - this.active.changed.length - (this.frozen?.changed.length ?? 0)
-    if (unchanged >= rememberedMost) {
-      for (const row of this.rows.values()) if (row.layer === null) this.rows.delete(row.key)
+    if (this.rows.size - this.active.keys - (this.frozen?.keys ?? 0) >= rememberedMost) {
+      for (const row of this.rows.values()) if (row.layer <= this.saved) this.rows.delete(row.key)
+      this.last = null
     }
     const row = new Row(key)
     this.rows.set(key, row)
     return row
   }
 
+  /** The layer that holds what a row is; null where the store shows it. */
+  private layerOf({ layer }: Row): Layer | null {
+    return layer === this.active.number ? this.active : layer <= this.saved ? null : this.frozen
+  }
+
+  private shown(row: Row, { keysOnly }: Scan): Entry {
+    const entry = this.layerOf(row)!.events.entryAt(row.event)!
+    return keysOnly ? withoutValue(entry) : entry
+  }
+
   /** The changed rows within a scan's bounds, in its direction. */
   private changedWithin(scan: Scan): Array<Row> {
-    const { active, frozen } = this
-    const rows = active.changed.filter((row) => isWithin(scan, row.key))
-    for (const row of frozen?.changed ?? []) {
-      // What has changed again is among the rows of the active layer.
-      if (row.layer === frozen && isWithin(scan, row.key)) rows.push(row)
+    const rows: Array<Row> = []
+    for (const layer of this.frozen === null ? [this.active] : [this.active, this.frozen]) {
+      const { events } = layer
+      for (let i = 0; i < events.length; i++) {
+        if (!events.isLast(i) || !isWithin(scan, events.keyAt(i))) continue
+        const row = this.rows.get(events.keyAt(i))!
+        // What has changed again is among the keys of the newer layer.
+        if (row.layer === layer.number) rows.push(row)
+      }
     }
     rows.sort((a, b) => compareKeys(a.key, b.key))
     return scan.reverse ? rows.reverse() : rows
   }
 }
-
-function* rowsOf(events: EventList, lasts: Uint32Array): Generator<readonly [Key, Entry | null], void> {
-  for (const event of lasts) yield [events.keyAt(event), events.entryAt(event)]
-}
-
-const entryOf = (row: Row): Entry => row.layer!.events.entryAt(row.event)!
-
-const whole = (entry: Entry): Entry => entry
 
 /** Whether a key lies within the bounds of a scan. */
 const isWithin = (scan: Scan, key: string): boolean =>

@@ -143,6 +143,21 @@ describe("an overlay", () => {
     assert.strictEqual(reads, 40_001)
   })
 
+  it("forgets the key looked at last like any other", () => {
+    const changes = new Changes()
+    const state = new MemoryState()
+    const overlay = overlayOver(state)
+    overlay.add(changes.event("x", new Uint8Array(1)))
+    save(overlay, state, changes.revision)
+    for (let i = 0; i < 32_767; i++) overlay.metadata(`absent ${i}` as Key)
+    assert.strictEqual(overlay.metadata("x" as Key)?.modRevision, 2)
+    // Not looked at before it is changed, as by the delete of a range: it takes the place of what is remembered.
+    overlay.add(changes.event("y", new Uint8Array(2)))
+    overlay.add(changes.event("x", new Uint8Array(3)))
+    assert.strictEqual(overlay.get("x" as Key)?.modRevision, 4)
+    assert.deepStrictEqual(Array.from(overlay.freeze().rows, ([key]) => key), ["y", "x"])
+  })
+
   it("weighs a value once for every change of its key, since each has an event that holds it", () => {
     const changes = new Changes()
     const overlay = overlayOver(new MemoryState())

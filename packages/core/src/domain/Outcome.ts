@@ -25,3 +25,17 @@ export const Outcome = Schema.TaggedUnion({
   Sealed: { revision: Revision }
 })
 export type Outcome = typeof Outcome.Type
+
+/** The number that such an outcome tells: of entries deleted, of entries that are the most, of the session opened. */
+export const numberOf = (
+  outcome: Extract<Outcome, { readonly _tag: "Deleted" | "TooManyEntries" | "SessionOpened" }>
+): number => {
+  switch (outcome._tag) {
+    case "Deleted":
+      return outcome.deleted
+    case "TooManyEntries":
+      return outcome.limit
+    case "SessionOpened":
+      return outcome.session
+  }
+}

@@ -19,7 +19,7 @@ import { allocate, putBytes, putText, putU16, putU32, putU64, utf8Length } from 
 import type { Entry, Key } from "./Entry.ts"
 import { maxKeyBytes } from "./Entry.ts"
 import { entryLeased, errorText, holdsEntry, putCreated, resultKind } from "./MessageLayout.ts"
-import type { Outcome } from "./Outcome.ts"
+import { numberOf, type Outcome } from "./Outcome.ts"
 import type { ForwardResult } from "./PeerMessage.ts"
 import type { LogIndex, Revision, SessionId } from "./Position.ts"
 
@@ -72,17 +72,6 @@ const encodeApplied = (index: LogIndex, outcome: Outcome, headerBytes: number): 
       putU64(bytes, fixed, numberOf(outcome))
       return bytes
     }
-  }
-}
-
-const numberOf = (outcome: Extract<Outcome, { _tag: "Deleted" | "TooManyEntries" | "SessionOpened" }>): number => {
-  switch (outcome._tag) {
-    case "Deleted":
-      return outcome.deleted
-    case "TooManyEntries":
-      return outcome.limit
-    case "SessionOpened":
-      return outcome.session
   }
 }
 

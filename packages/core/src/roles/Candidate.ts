@@ -10,9 +10,9 @@ import type { Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { LogId, Term } from "../domain/Position.ts"
 import { isQuorum } from "../rules/Quorum.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
-import { peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
+import { answerUnled, keepForLeader, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
-import { refuseForward, refuseShed } from "./Forwarding.ts"
+import { refuseShed } from "./Forwarding.ts"
 import { takeNews } from "./News.ts"
 import type { NodeState } from "./NodeState.ts"
 
@@ -47,13 +47,9 @@ export class Candidate {
       case "ElectionDue":
         return this.electionDue()
       case "Propose":
-        node.writes.admit(message.write)
-        return node.writes.park(message.write)
       case "Read":
-        node.reads.admit(message.read)
-        return node.reads.wait(message.read)
       case "Administer":
-        return node.waitForLeader(message)
+        return keepForLeader(node, message)
       case "EntriesRead":
         if (message.to === null) node.applyRead(message.entries)
         return
@@ -94,12 +90,9 @@ export class Candidate {
         // A leader of this term has won it already.
         return message.term < node.term ? refuseStale(node, from) : node.become("Follower", true)
       case "ForwardRequest":
-        return refuseForward(node, from, message)
       case "ReadIndexRequest":
-        node.send(from, { _tag: "ReadIndexReply", id: message.id, index: null })
-        return
       case "AdminRequest":
-        return node.waitForLeader(peerRequest(node, envelope, message))
+        return answerUnled(node, envelope, message)
       case "ForwardReply":
       case "ReadIndexReply":
       case "AdminReply":

@@ -3,8 +3,8 @@ import { MembershipRejected, NoLeader, OutcomeUnknown, Overloaded } from "../Dis
 import { feature, missingFeatures } from "../domain/Features.ts"
 import { type NodeId, refusalText } from "../domain/Identity.ts"
 import type { AdminCommand, AdminResult, Envelope, PeerMessageOf } from "../domain/PeerMessage.ts"
-import type { Administer } from "../state/NodeMessage.ts"
-import { distrust, forwardParked, maxHops, takeForwardReply } from "./Forwarding.ts"
+import type { Administer, NodeMessage } from "../state/NodeMessage.ts"
+import { distrust, forwardParked, maxHops, refuseForward, takeForwardReply } from "./Forwarding.ts"
 import type { NodeState } from "./NodeState.ts"
 
 /**
@@ -53,6 +53,41 @@ const isOfFirstRelease = ({ _tag }: AdminCommand): boolean =>
 
 const knowsAdministration = (features: number | null | undefined): boolean =>
   ((features ?? 0) & feature.administration) !== 0
+
+/** Keeps what a caller asks until there is a leader to pass it on to, or this node leads. */
+export const keepForLeader = (
+  node: NodeState,
+  message: Extract<NodeMessage, { readonly _tag: "Propose" | "Read" | "Administer" }>
+): void => {
+  switch (message._tag) {
+    case "Propose":
+      node.writes.admit(message.write)
+      return node.writes.park(message.write)
+    case "Read":
+      node.reads.admit(message.read)
+      return node.reads.wait(message.read)
+    case "Administer":
+      return node.waitForLeader(message)
+  }
+}
+
+/** Answers what a peer asks of the leader, which this node is not; changes of the cluster wait for one. */
+export const answerUnled = (
+  node: NodeState,
+  envelope: Envelope,
+  message: PeerMessageOf<"ForwardRequest"> | PeerMessageOf<"ReadIndexRequest"> | PeerMessageOf<"AdminRequest">
+): void => {
+  const { from } = envelope
+  switch (message._tag) {
+    case "ForwardRequest":
+      return refuseForward(node, from, message)
+    case "ReadIndexRequest":
+      node.send(from, { _tag: "ReadIndexReply", id: message.id, index: null })
+      return
+    case "AdminRequest":
+      return node.waitForLeader(peerRequest(node, envelope, message))
+  }
+}
 
 /** Takes a leader's answer to something this node passed on; every role does. */
 export const takeAnswer = (

@@ -13,9 +13,9 @@ import { logStart } from "../domain/Position.ts"
 import { matchAppend } from "../rules/LogMatching.ts"
 import type { NodeMessage } from "../state/NodeMessage.ts"
 import { Testimony } from "./Agreement.ts"
-import { passOn, peerRequest, sweep, takeAnswer } from "./ClientDesk.ts"
+import { answerUnled, keepForLeader, passOn, sweep, takeAnswer } from "./ClientDesk.ts"
 import { answerVote, higherTerm, isForMembers, mayListen, refuseStale, takeRefusal } from "./Conversation.ts"
-import { refuseForward, refuseShed } from "./Forwarding.ts"
+import { refuseShed } from "./Forwarding.ts"
 import { withholdsMs } from "./Leasing.ts"
 import { takeNews } from "./News.ts"
 import type { NodeState } from "./NodeState.ts"
@@ -58,13 +58,9 @@ export class Follower {
       case "ElectionDue":
         return this.electionDue()
       case "Propose":
-        node.writes.admit(message.write)
-        return node.writes.park(message.write)
       case "Read":
-        node.reads.admit(message.read)
-        return node.reads.wait(message.read)
       case "Administer":
-        return node.waitForLeader(message)
+        return keepForLeader(node, message)
       case "EntriesRead":
         if (message.to === null) node.applyRead(message.entries)
         return
@@ -122,12 +118,9 @@ export class Follower {
       case "TimeoutNow":
         return this.timeoutNow(envelope, message)
       case "ForwardRequest":
-        return refuseForward(node, from, message)
       case "ReadIndexRequest":
-        node.send(from, { _tag: "ReadIndexReply", id: message.id, index: null })
-        return
       case "AdminRequest":
-        return node.waitForLeader(peerRequest(node, envelope, message))
+        return answerUnled(node, envelope, message)
       case "ForwardReply":
       case "ReadIndexReply":
       case "AdminReply":

@@ -10,7 +10,7 @@
  */
 import type { Command } from "../domain/Command.ts"
 import type { Entry } from "../domain/Entry.ts"
-import type { Outcome } from "../domain/Outcome.ts"
+import { numberOf, type Outcome } from "../domain/Outcome.ts"
 import type { LogIndex, Revision, SessionId } from "../domain/Position.ts"
 import { digestOf, sequenceOf, unacknowledgedOf } from "../domain/RecordCodec.ts"
 import type { KeyValueView } from "./KeyValue.ts"
@@ -59,7 +59,7 @@ export const note = (sessions: Sessions, { command, record, session }: Attempt, 
   const found = sessions.find(session)
   if (found === undefined) return
   const digest = digestIn(found, record)
-  sessions.add(found, sequenceOf(record), statusOf(outcome), digest, outcome.revision, numberOf(outcome, command))
+  sessions.add(found, sequenceOf(record), statusOf(outcome), digest, outcome.revision, rowNumberOf(outcome, command))
 }
 
 /** A member numbers its own writes and never gives a number twice, so it needs no digest. */
@@ -97,18 +97,16 @@ const statusOf = (outcome: Outcome): number => {
 }
 
 /** What a row needs beside status and revision to repeat the answer. */
-const numberOf = (outcome: Outcome, command: Command): number => {
+const rowNumberOf = (outcome: Outcome, command: Command): number => {
   switch (outcome._tag) {
     case "Put":
       return command._tag === "Put" && command.previous ? outcome.previous?.modRevision ?? 0 : 0
     case "CompareFailed":
       return outcome.current?.modRevision ?? 0
     case "Deleted":
-      return outcome.deleted
     case "TooManyEntries":
-      return outcome.limit
     case "SessionOpened":
-      return outcome.session
+      return numberOf(outcome)
     default:
       return 0
   }

@@ -1,7 +1,7 @@
 /** What simulated clients asked, when, and what they were answered. */
 import type { DistKvError } from "../DistKvError.ts"
 import type { NodeId } from "../domain/Identity.ts"
-import type { ShownEntry } from "./EntryModel.ts"
+import type { EntryOutput, ShownEntry } from "./EntryModel.ts"
 
 export type CallInput =
   | { readonly op: "get"; readonly key: string; readonly stale: boolean; readonly lease?: boolean }
@@ -19,15 +19,8 @@ export type CallInput =
 
 /** What a call answered; `revision` is the store's revision that it shows or made. */
 export type CallOutput =
-  | { readonly _tag: "Read"; readonly revision: number; readonly entry: ShownEntry | null }
-  | {
-    readonly _tag: "Set"
-    readonly revision: number
-    readonly created: boolean
-    readonly previous: ShownEntry | null | undefined
-  }
+  | Exclude<EntryOutput, { readonly _tag: "Deleted" }>
   | { readonly _tag: "Deleted"; readonly revision: number; readonly deleted: number }
-  | { readonly _tag: "CompareFailed"; readonly revision: number; readonly current: ShownEntry | null }
   | { readonly _tag: "Listed"; readonly revision: number; readonly entries: Readonly<Record<string, ShownEntry>> }
   | { readonly _tag: "SetMany"; readonly revision: number }
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import type { Entry, Key } from "../../src/domain/Entry.ts"
+import type { Key } from "../../src/domain/Entry.ts"
 import { LogEntryFields } from "../../src/domain/LogEntry.ts"
 import { Outcome } from "../../src/domain/Outcome.ts"
 import {
@@ -16,7 +16,7 @@ import type { AppendRequest, PeerMessage } from "../../src/domain/PeerMessage.ts
 import { PeerMessageFields } from "../../src/domain/PeerMessage.ts"
 import type { LogIndex, Revision, Term } from "../../src/domain/Position.ts"
 import { entryOf, fieldsOf } from "../../src/domain/RecordCodec.ts"
-import { Damage, damaged, key, plain } from "./Samples.ts"
+import { Damage, damaged, key, plain, someEntry } from "./Samples.ts"
 
 const runs = { arbitrary: { runs: 1500, size: 20 } }
 
@@ -83,15 +83,6 @@ const append = (count: number, valueBytes = 5): AppendRequest => ({
       }
     }))
 })
-
-const entry: Entry = {
-  key: "é😀" as Key,
-  value: new Uint8Array([0, 255, 128]),
-  createRevision: 3 as Revision,
-  modRevision: 9 as Revision,
-  version: 4,
-  leaseId: null
-}
 
 describe("the codec of peer messages", () => {
   it.prop("gives back every message of the Schema", [PeerMessageFields], ([fields]) => {
@@ -233,7 +224,7 @@ describe("a message", () => {
       result: {
         _tag: "Applied",
         index: 5 as LogIndex,
-        outcome: { _tag: "CompareFailed", revision: 9 as Revision, current: { ...entry, key: "k" as Key } }
+        outcome: { _tag: "CompareFailed", revision: 9 as Revision, current: { ...someEntry, key: "k" as Key } }
       }
     })
     const at = 12 + 16
@@ -244,7 +235,7 @@ describe("a message", () => {
     }
     assert.strictEqual(decodeMessage(patched(24, 5))._tag, "ForwardReply")
     assert.throws(() => decodeMessage(patched(24, 0)), MalformedMessage, "version")
-    assert.throws(() => decodeMessage(patched(2, 0, 0, entry.value.length + 1)), MalformedMessage, "key")
+    assert.throws(() => decodeMessage(patched(2, 0, 0, someEntry.value.length + 1)), MalformedMessage, "key")
     assert.throws(() => decodeMessage(patched(0, 2)), MalformedMessage, "flag")
   })
 })

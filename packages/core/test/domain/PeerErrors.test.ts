@@ -9,22 +9,12 @@ import {
   Shutdown,
   StorageFailed
 } from "../../src/DistKvError.ts"
-import type { Entry, Key } from "../../src/domain/Entry.ts"
 import { decodeMessage, encodeMessage } from "../../src/domain/PeerCodec.ts"
 import type { PeerMessage } from "../../src/domain/PeerMessage.ts"
 import type { Revision, Term } from "../../src/domain/Position.ts"
-import { plain } from "./Samples.ts"
+import { plain, someEntry } from "./Samples.ts"
 
 const trip = (message: PeerMessage): PeerMessage => decodeMessage(encodeMessage(message))
-
-const entry: Entry = {
-  key: "é😀" as Key,
-  value: new Uint8Array([0, 255, 128]),
-  createRevision: 3 as Revision,
-  modRevision: 9 as Revision,
-  version: 4,
-  leaseId: null
-}
 
 describe("a forwarded record", () => {
   it("arrives as a copy, since the leader stamps it while a repeated frame may be decoded again", () => {
@@ -50,7 +40,7 @@ describe("an error", () => {
     new KeyNotFound({ key: "a", revision: 3 as Revision }),
     new InvalidRequest({ message: "no\ud800\n\u2028", tooLarge: true }),
     new InvalidRequest({ message: "" }),
-    new CompareFailed({ current: entry, revision: 9 as Revision }),
+    new CompareFailed({ current: someEntry, revision: 9 as Revision }),
     new CompareFailed({ current: null, revision: 9 as Revision }),
     new Overloaded({ message: "full", retryAfterMs: 20 }),
     new OutcomeUnknown({ message: "lost" }),

@@ -1,7 +1,8 @@
 /** What the property tests of the codecs are fed with: keys of every kind of character, and damage of every kind. */
 import { Arbitrary, Schema } from "effect"
 import type { Command } from "../../src/domain/Command.ts"
-import type { Key } from "../../src/domain/Entry.ts"
+import type { Entry, Key } from "../../src/domain/Entry.ts"
+import type { Revision } from "../../src/domain/Position.ts"
 
 /** One and more of every length in UTF-8, both sides of the surrogates, and what decoders are tempted to change. */
 const characters = Schema.Literals([
@@ -97,3 +98,13 @@ export const plain = (value: unknown): unknown => {
 
 const fieldsOf = (value: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(value).map(([name, field]) => [name, plain(field)]))
+
+/** An entry whose key and value are not plain ASCII. */
+export const someEntry: Entry = {
+  key: "é😀" as Key,
+  value: new Uint8Array([0, 255, 128]),
+  createRevision: 3 as Revision,
+  modRevision: 9 as Revision,
+  version: 4,
+  leaseId: null
+}

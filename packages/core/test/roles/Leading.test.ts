@@ -5,6 +5,18 @@ import { accepted, append, Bench, cluster, electionTimeout, peer, put, putRecord
 
 const beat = { _tag: "HeartbeatDue" } as const
 
+/** A write of a caller of `n3`, the same each time. */
+const forwarded = () =>
+  peer(3, {
+    _tag: "ForwardRequest",
+    run: 1,
+    id: 1,
+    leaderTerm: term(2),
+    hops: 1,
+    remainingMs: 1000,
+    record: putRecord("a")
+  })
+
 describe("a leader's commit", () => {
   it("counts no entry of an earlier term, though a majority has it (C01)", () => {
     const bench = new Bench({ membership: cluster(5), log: [1, 2], term: 3 }).lead()
@@ -128,15 +140,7 @@ describe("a leader's replication", () => {
   it("tells who forwarded a write of its commit at once, and nobody else", () => {
     const bench = new Bench().lead([2])
     bench.deliver(accepted(2, 2, 1), accepted(3, 2, 1))
-    bench.deliver(peer(3, {
-      _tag: "ForwardRequest",
-      run: 1,
-      id: 1,
-      leaderTerm: term(2),
-      hops: 1,
-      remainingMs: 1000,
-      record: putRecord("a")
-    }))
+    bench.deliver(forwarded())
     bench.persist()
     bench.take("AppendRequest")
     bench.deliver(accepted(2, 2, 2))
@@ -157,17 +161,7 @@ describe("a leader's replication", () => {
 
   it("executes a repeated forwarded write once", () => {
     const bench = new Bench().lead([2])
-    const request = () =>
-      peer(3, {
-        _tag: "ForwardRequest",
-        run: 1,
-        id: 1,
-        leaderTerm: term(2),
-        hops: 1,
-        remainingMs: 1000,
-        record: putRecord("a")
-      })
-    bench.deliver(request(), request()).deliver(request())
+    bench.deliver(forwarded(), forwarded()).deliver(forwarded())
     assert.strictEqual(bench.node.log.last, index(2))
   })
 })

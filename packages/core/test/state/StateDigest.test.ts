@@ -10,20 +10,9 @@ import { digestsKept } from "../../src/state/StateDigest.ts"
 import { StateMachine } from "../../src/state/StateMachine.ts"
 import type { Checkpoint, StateMeta } from "../../src/StateStore.ts"
 import { cluster, configure } from "../roles/Bench.ts"
+import { putEntry } from "../simulation/calls.ts"
 
-const put = (index: number, key: string, value: string): LogEntry =>
-  stamp(
-    encodeCommand({
-      _tag: "Put",
-      key: key as Key,
-      value: Buffer.from(value),
-      ifRevision: null,
-      previous: false,
-      leaseId: null
-    }),
-    1 as Term,
-    index as LogIndex
-  )
+const put = (index: number, key: string, value: string): LogEntry => putEntry(1, index, key, value)
 
 const remove = (index: number, key: string): LogEntry =>
   stamp(encodeCommand({ _tag: "Delete", key: key as Key, ifRevision: null }), 1 as Term, index as LogIndex)

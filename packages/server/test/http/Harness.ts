@@ -1,7 +1,8 @@
 /** A server on a port of its own over the fake store, for one test. */
-import type { DistKv } from "@distkv/core"
+import { type DistKv, DistKvLayer } from "@distkv/core"
 import { assert } from "@effect/vitest"
-import { Effect, Layer, Schema, type Scope } from "effect"
+import { Effect, Layer, Schedule, Schema, type Scope } from "effect"
+import { DistKvClient } from "../../src/client.ts"
 import type { HttpListenerOptions } from "../../src/http/HttpListener.ts"
 import { HttpServer, type HttpServerOptions } from "../../src/http/HttpServer.ts"
 import { fakeLayer, FakeStore } from "./FakeDistKv.ts"
@@ -37,6 +38,22 @@ export const serving = <A, E>(
       Effect.provide(HttpServer.layerBound({ port: 0, ...options }).pipe(Layer.provide(fakeLayer(store, replaced))))
     )
 }
+
+export type Ask = Served["ask"]
+
+/** Serves one whole node in memory, once it leads. */
+export const onNode = <A, E>(
+  body: (ask: Ask, client: typeof DistKvClient.Service) => Effect.Effect<A, E, DistKv | HttpServer>
+) =>
+  Effect.gen(function*() {
+    const { port, url } = yield* HttpServer
+    const ask: Ask = (line, headers, content) => exchange(port, line, headers, content)
+    yield* Effect.repeat(ask("GET /readyz"), {
+      until: (reply) => reply.status === 200,
+      schedule: Schedule.spaced("10 millis")
+    })
+    return yield* body(ask, yield* DistKvClient.make({ endpoints: [url] }))
+  }).pipe(Effect.provide(HttpServer.layerBound({ port: 0 }).pipe(Layer.provideMerge(DistKvLayer.memory))))
 
 const Problem = Schema.fromJsonString(Schema.Struct({
   type: Schema.String,

@@ -1,26 +1,8 @@
-import { DistKv, DistKvLayer, SnapshotReader } from "@distkv/core"
+import { DistKv, SnapshotReader } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schedule } from "effect"
-import { DistKvClient } from "../../src/client.ts"
+import { Effect } from "effect"
 import { HttpServer } from "../../src/http/HttpServer.ts"
-import { assertProblem, jsonOf } from "./Harness.ts"
-import { exchange } from "./RawClient.ts"
-
-type Ask = (line: string, headers?: ReadonlyArray<string>, body?: string | Uint8Array) => ReturnType<typeof exchange>
-
-/** Serves one whole node in memory, once it leads. */
-const onNode = <A, E>(
-  body: (ask: Ask, client: typeof DistKvClient.Service) => Effect.Effect<A, E, DistKv | HttpServer>
-) =>
-  Effect.gen(function*() {
-    const { port, url } = yield* HttpServer
-    const ask: Ask = (line, headers, content) => exchange(port, line, headers, content)
-    yield* Effect.repeat(ask("GET /readyz"), {
-      until: (reply) => reply.status === 200,
-      schedule: Schedule.spaced("10 millis")
-    })
-    return yield* body(ask, yield* DistKvClient.make({ endpoints: [url] }))
-  }).pipe(Effect.provide(HttpServer.layerBound({ port: 0 }).pipe(Layer.provideMerge(DistKvLayer.memory))))
+import { assertProblem, jsonOf, onNode } from "./Harness.ts"
 
 describe("a whole node behind HTTP", () => {
   it.live("keeps what is set, guards it, lists and deletes it", () =>

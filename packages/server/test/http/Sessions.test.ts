@@ -1,25 +1,9 @@
-import { type DistKv, DistKvLayer, OutcomeUnknown } from "@distkv/core"
+import { OutcomeUnknown } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schedule } from "effect"
+import { Effect } from "effect"
 import { DistKvClient } from "../../src/client.ts"
-import { HttpServer } from "../../src/http/HttpServer.ts"
 import { fakeService, FakeStore } from "./FakeDistKv.ts"
-import { assertProblem, jsonOf, serving } from "./Harness.ts"
-import { exchange } from "./RawClient.ts"
-
-type Ask = (line: string, headers?: ReadonlyArray<string>, body?: string | Uint8Array) => ReturnType<typeof exchange>
-
-/** Serves one whole node in memory, once it leads. */
-const onNode = <A, E>(body: (ask: Ask, client: typeof DistKvClient.Service) => Effect.Effect<A, E, DistKv>) =>
-  Effect.gen(function*() {
-    const { port, url } = yield* HttpServer
-    const ask: Ask = (line, headers, content) => exchange(port, line, headers, content)
-    yield* Effect.repeat(ask("GET /readyz"), {
-      until: (reply) => reply.status === 200,
-      schedule: Schedule.spaced("10 millis")
-    })
-    return yield* body(ask, yield* DistKvClient.make({ endpoints: [url] }))
-  }).pipe(Effect.provide(HttpServer.layerBound({ port: 0 }).pipe(Layer.provideMerge(DistKvLayer.memory))))
+import { type Ask, assertProblem, jsonOf, onNode, serving } from "./Harness.ts"
 
 const sessionOf = (ask: Ask) =>
   Effect.map(ask("POST /v1/sessions"), (reply) => {

@@ -51,6 +51,7 @@ const playedMember = (name: string, key: TestKey): Membership["members"][number]
 const message = (number: number): Buffer => frame(frameKind.message, encodeMessage(vote(number)))
 
 describe("keys on both sides", () => {
+  // scenario: M14
   it.live("a host with another key than the member's is not talked to, trusted or not (A01)", () =>
     Effect.gen(function*() {
       const [node, third] = yield* makePair()

@@ -89,14 +89,21 @@ const sender = Effect.fnUntraced(function*(
     while (true) {
       const { id, length, offset, to } = yield* Queue.take(reads)
       const { current } = held
-      if (current === null || !isSameSnapshot(current.id, id)) continue
+      // Whoever asked would wait for ever: the next snapshot may have the very same id.
+      const isGone = () => offer({ _tag: "SnapshotRead", to, id, offset, data: new Uint8Array(0) })
+      if (current === null || !isSameSnapshot(current.id, id)) {
+        isGone()
+        continue
+      }
       const data = yield* Effect.result(current.read(offset, length))
       if (data._tag === "Failure") {
         // Where another one has taken its place its file is gone; else it is damaged, and another one is built.
-        if (held.current !== current) continue
-        counters.failed++
-        yield* Effect.logWarning(data.failure.message)
-        yield* held.release
+        if (held.current === current) {
+          counters.failed++
+          yield* Effect.logWarning(data.failure.message)
+          yield* held.release
+        }
+        isGone()
         continue
       }
       counters.sentBytes += data.success.length

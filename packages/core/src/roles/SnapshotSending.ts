@@ -83,7 +83,7 @@ export class SnapshotSending {
     const transfer = this.transfers.get(news.to)
     if (transfer === undefined || !isSameSnapshot(transfer.id, news.id)) return
     transfer.reading = false
-    if (news.offset !== transfer.sent) return
+    if (news.data.length === 0 || news.offset !== transfer.sent) return
     if (this.send(news.to, transfer, news.offset, news.data)) transfer.sent += news.data.length
     else transfer.held = true
   }

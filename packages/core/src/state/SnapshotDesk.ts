@@ -11,7 +11,7 @@ export interface SnapshotDesk {
   readonly build: () => void
   /** Nobody needs the current one any more. */
   readonly drop: () => void
-  /** Asks for bytes of the current one, for a follower; `SnapshotRead` follows unless it is gone. */
+  /** Asks for bytes of the current one, for a follower; `SnapshotRead` follows, without bytes where it is gone. */
   readonly read: (to: NodeId, id: SnapshotId, offset: number, length: number) => void
   /** Begins to receive a snapshot, instead of whatever was received before. */
   readonly receive: (id: SnapshotId) => void

@@ -119,6 +119,7 @@ describe("a data directory", () => {
       assert.match(yield* refusal(["verify", "--data-dir", path.join(home, "absent")]), /there is no directory/u)
     }), 120_000)
 
+  // scenario: M21
   it.live("becomes a new cluster only by force, and not while another member answers", () =>
     Effect.gen(function*() {
       const home = yield* temporaryDirectory

@@ -9,8 +9,8 @@ export const elections = [
     expect: ["I11", "I10", "I30"],
     edits: [{
       file: "roles/NodeState.ts",
-      from: "this.buffer.setHardState({ term: this.term, votedFor: this.votedFor })",
-      to: "this.buffer.setHardState({ term: this.term, votedFor: null })"
+      from: "this.disk.setHardState({ term: this.term, votedFor: this.votedFor })",
+      to: "this.disk.setHardState({ term: this.term, votedFor: null })"
     }]
   },
   {

@@ -99,7 +99,7 @@ export const replication = [
     what: "what a truncation removes still counts as durable",
     expect: ["I11"],
     edits: [{
-      file: "roles/NodeState.ts",
+      file: "state/Durability.ts",
       from: "    if (this.durable.index >= index) this.durable = { ...this.durable, index: (index - 1) as LogIndex }\n",
       to: ""
     }]
@@ -110,14 +110,13 @@ export const replication = [
     what: "a write that ended before a truncation makes durable what the truncation replaces",
     expect: ["I11", "I7"],
     edits: [{
-      file: "roles/NodeState.ts",
+      file: "state/Durability.ts",
       from: "    this.truncations.push({ number: this.submitted + 1, from: index })\n",
       to: ""
     }, {
-      file: "roles/NodeState.ts",
-      from:
-        "      if (durable > index && (durable < message.last.index || this.log.termAt(durable) === message.last.term)) {",
-      to: "      if (durable > index) {"
+      file: "state/Durability.ts",
+      from: "      if (durable > index && (durable < message.last.index || termAt(durable) === message.last.term)) index = durable",
+      to: "      if (durable > index) index = durable"
     }]
   },
   {
@@ -127,8 +126,8 @@ export const replication = [
     expect: ["I9", "I8"],
     edits: [{
       file: "rules/Progress.ts",
-      from: "    if (rejected <= this.match) return false\n",
-      to: ""
+      from: '    if (rejected <= this.match || this.state === "Snapshot") return false\n',
+      to: '    if (this.state === "Snapshot") return false\n'
     }, {
       file: "rules/Progress.ts",
       from: "    this.probe(Math.max(this.match + 1, Math.min(rejected, agreed.index + 1)) as LogIndex)",

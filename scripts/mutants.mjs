@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 // Puts known bugs into copies of the program, one at a time, and sees which invariant or test notices:
 //
-//   npm run mutants -- [--only id,id] [--seeds N] [--workers N] [--write]
+//   npm run mutants -- [--only id,id] [--seeds N] [--workers N] [--results FILE] [--write]
+//   npm run mutants -- --fit
 //
-// The bugs, and what is expected to name each, are in scripts/mutants. A mutant that nobody notices within
-// the seeds, or whose text is no longer in the program, makes the exit status 1. `--write` puts the table into
-// docs/MUTANTS.md.
+// The bugs, and what is expected to name each, are in scripts/mutants. A mutant that nobody notices within the seeds,
+// or whose text is no longer in the program, makes the exit status 1; `--fit` looks for the texts only. With a results
+// file a later call goes on where the last one ended: what was noticed is not run again, and of what was not, only the
+// seeds that are left. `--write` puts the table of all results into docs/MUTANTS.md.
 import { execFile } from "node:child_process"
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { availableParallelism, tmpdir } from "node:os"
@@ -14,6 +16,7 @@ import { performance } from "node:perf_hooks"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { parseArgs, promisify } from "node:util"
 import { Worker } from "node:worker_threads"
+import { Findings } from "./mutants/findings.mjs"
 import { mutants } from "./mutants/index.mjs"
 
 /** @typedef {import("./mutants/index.mjs").Mutant} Mutant */
@@ -37,15 +40,29 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     seeds: { type: "string", default: "500" },
     workers: { type: "string" },
+    results: { type: "string" },
+    fit: { type: "boolean", default: false },
     write: { type: "boolean", default: false }
   }
 })
 
 /**
- * A copy of the core with the mutant's edits; throws where one does not apply.
+ * Why a mutant's edits do not apply, or null where they do.
  * @param {Mutant} mutant
  */
-const copyWith = async ({ edits, id }) => {
+const misfit = async ({ edits, id }) => {
+  for (const { file, from } of edits) {
+    const places = (await readFile(join(core, "src", file), "utf8")).split(from).length - 1
+    if (places !== 1) return `${id}: ${places} places in ${file} match; the mutant has to be written anew`
+  }
+  return null
+}
+
+/**
+ * A copy of the core with the mutant's edits, which apply.
+ * @param {Mutant} mutant
+ */
+const copyWith = async ({ edits }) => {
   const place = await mkdtemp(join(tmpdir(), "distkv-mutant-"))
   const copy = join(place, "packages/core")
   await mkdir(copy, { recursive: true })
@@ -59,13 +76,7 @@ const copyWith = async ({ edits, id }) => {
   await symlink(join(core, "node_modules"), join(copy, "node_modules"))
   for (const { file, from, to } of edits) {
     const path = join(copy, "src", file)
-    const text = await readFile(path, "utf8")
-    const parts = text.split(from)
-    if (parts.length !== 2) {
-      await rm(place, { recursive: true })
-      throw new Error(`${id}: ${parts.length - 1} places in ${file} match; the mutant has to be written anew`)
-    }
-    await writeFile(path, parts.join(to))
+    await writeFile(path, (await readFile(path, "utf8")).split(from).join(to))
   }
   return place
 }
@@ -73,16 +84,17 @@ const copyWith = async ({ edits, id }) => {
 /**
  * @param {Mutant} mutant
  * @param {string} place
+ * @param {number} done Seeds that have not noticed it before.
  * @returns {Promise<Verdict>}
  */
-const simulate = (mutant, place) =>
+const simulate = (mutant, place, done) =>
   new Promise((resolve) => {
     const entry = pathToFileURL(join(place, "packages/core/src/testing/index.ts")).href
     const worker = new Worker(new URL("./mutant-worker.mjs", import.meta.url), {
-      workerData: { entry, from: 1, seeds: Number(options.seeds), tail },
+      workerData: { entry, from: done + 1, seeds: Number(options.seeds) - done, tail },
       stderr: true
     })
-    let seeds = 0
+    let seeds = done
     const end = (/** @type {string | null} */ by, /** @type {string} */ detail) => {
       clearTimeout(timer)
       void worker.terminate()
@@ -131,9 +143,15 @@ const test = async (mutant, place, file) => {
 
 /** @param {Mutant} mutant */
 const judge = async (mutant) => {
+  const known = findings.of(mutant)
+  if (known !== null && (known.by !== null || known.seeds >= Number(options.seeds))) return { mutant, ...known }
   const place = await copyWith(mutant)
   try {
-    return await ("test" in mutant.expect ? test(mutant, place, mutant.expect.test) : simulate(mutant, place))
+    const verdict = "test" in mutant.expect
+      ? await test(mutant, place, mutant.expect.test)
+      : await simulate(mutant, place, known?.seeds ?? 0)
+    findings.add(mutant, verdict)
+    return verdict
   } finally {
     await rm(place, { recursive: true, force: true })
   }
@@ -141,6 +159,8 @@ const judge = async (mutant) => {
 
 /** @param {Mutant} mutant */
 const expected = ({ expect }) => "test" in expect ? [expect.test] : expect
+
+const findings = new Findings(options.results)
 
 /** @param {Verdict} verdict */
 const isNamed = ({ by, mutant }) => by !== null && expected(mutant).includes(by)
@@ -160,9 +180,9 @@ const table = (verdicts) =>
     "# Mutants",
     "",
     "Known bugs, put back into a copy of the program one at a time, and what noticed them. `npm run mutants -- --write`",
-    "makes this file. The bugs, and what was expected to notice before anything was run, are in",
-    "`scripts/mutants`. Each seed is a storm of twelve",
-    "simulated seconds.",
+    "makes this file. The bugs, and what was expected to notice each before it was first run, are in `scripts/mutants`;",
+    "where an expectation turned out to be wrong, or a mutant had to be replaced, a note says so. Each seed is a storm of",
+    "twelve simulated seconds. A dash instead of a number of seeds: a test noticed.",
     "",
     `${summary(verdicts)}.`,
     "",
@@ -170,7 +190,13 @@ const table = (verdicts) =>
     "|---|---|---|---|---|---|",
     ...verdicts.map(({ by, mutant, seeds }) =>
       `| ${mutant.id} | ${mutant.bug} | ${mutant.what} | ${expected(mutant).join(", ")} | ` +
-      `${by ?? "**nobody**"} | ${seeds === 0 ? "–" : seeds} |`
+      `${by ?? "**nobody**"} | ${"test" in mutant.expect ? "–" : seeds} |`
+    ),
+    "",
+    "## Notes",
+    "",
+    ...verdicts.filter(({ mutant }) => mutant.note !== undefined).map(({ mutant }) =>
+      `- **${mutant.id}**: ${mutant.note}`
     ),
     ""
   ].join("\n")
@@ -179,6 +205,9 @@ const chosen = options.only === undefined
   ? mutants
   : mutants.filter(({ id }) => options.only?.split(",").includes(id))
 const began = performance.now()
+const misfits = (await Promise.all(chosen.map(misfit))).filter((text) => text !== null)
+for (const text of misfits) console.error(text)
+if (options.fit || misfits.length > 0) process.exit(misfits.length > 0 ? 1 : 0)
 /** @type {Array<Verdict>} */
 const verdicts = []
 /** @type {Array<string>} */

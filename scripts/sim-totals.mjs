@@ -17,7 +17,7 @@ const added = /** @type {const} */ ([
   "entries"
 ])
 
-const maps = /** @type {const} */ (["faults", "transitions", "meetings"])
+const maps = /** @type {const} */ (["faults", "transitions", "meetings", "happenings"])
 
 export class Totals {
   constructor() {
@@ -41,6 +41,8 @@ export class Totals {
     this.transitions = new Map()
     /** @type {Map<string, number>} */
     this.meetings = new Map()
+    /** @type {Map<string, number>} */
+    this.happenings = new Map()
     this.slowest = { token: "", recovery: 0 }
     /** What was violated, as `token: invariant message`. @type {Array<string>} */
     this.violated = []
@@ -61,7 +63,7 @@ export class Totals {
     totals.secondsBefore = saved.seconds
     totals.slowest = saved.slowest
     Object.assign(totals.sums, saved.sums)
-    for (const name of maps) addCounts(totals[name], saved[name])
+    for (const name of maps) addCounts(totals[name], saved[name] ?? {})
     return totals
   }
 
@@ -82,6 +84,7 @@ export class Totals {
     addCounts(this.faults, report.faults)
     addCounts(this.transitions, report.transitions)
     addCounts(this.meetings, report.meetings)
+    addCounts(this.happenings, report.happenings)
     const recovery = report.recoveryMs / report.electionTimeoutMs
     if (recovery > this.slowest.recovery) this.slowest = { token: report.token, recovery }
   }
@@ -119,7 +122,8 @@ export class Totals {
       `${this.slowest.recovery.toFixed(1)} T (${this.slowest.token})`,
       `faults: ${counts(this.faults)}`,
       `roles: ${counts(this.transitions)}`,
-      `messages: ${counts(this.meetings)}`
+      `messages: ${counts(this.meetings)}`,
+      `happenings: ${counts(this.happenings)}`
     ].join("\n")
   }
 

@@ -12,6 +12,7 @@ import { service } from "./service.mjs"
  * @property {ReadonlyArray<string> | { test: string }} expect The invariants by which simulated runs should name it,
  *   any of which is right, or a file of tests that should fail.
  * @property {ReadonlyArray<Edit>} edits
+ * @property {string} [note] What the first runs taught: a wrong expectation, or why it took another mutant's place.
  */
 
 /**

@@ -115,7 +115,8 @@ export const replication = [
       to: ""
     }, {
       file: "state/Durability.ts",
-      from: "      if (durable > index && (durable < message.last.index || termAt(durable) === message.last.term)) index = durable",
+      from:
+        "      if (durable > index && (durable < message.last.index || termAt(durable) === message.last.term)) index = durable",
       to: "      if (durable > index) index = durable"
     }]
   },

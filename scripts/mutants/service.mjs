@@ -113,12 +113,19 @@ export const service = [
   {
     id: "applies-replaced-entry",
     bug: "own",
-    what: "an entry read back from the disk is applied although the log has replaced it",
-    expect: ["I5"],
+    what: "entries leave memory before the disk has them, and one read back that the log has replaced is applied",
+    expect: ["I5", "I3", "I11", "end of a node"],
+    note:
+      "The check alone is a second defence: entries leave the window only when they are applied and on the disk, so " +
+      "nothing that is read back was replaced, and without it seeds saw nothing. Both are taken away now.",
     edits: [{
       file: "roles/NodeState.ts",
       from: "      if (entry.index > this.commit || entry.term !== this.log.termAt(entry.index)) return\n",
       to: "      if (entry.index > this.commit) return\n"
+    }, {
+      file: "roles/NodeState.ts",
+      from: "this.log.evict(Math.min(this.machine.applied, this.durable.index) as LogIndex, ",
+      to: "this.log.evict(this.log.last, "
     }]
   },
   {

@@ -1,12 +1,15 @@
 /** Makes things go wrong in a simulated cluster, at moments and places drawn from the seed. */
 import { diskFaults } from "./DiskFaults.ts"
+import { majority } from "./GlobalView.ts"
 import { linkFaults } from "./LinkFaults.ts"
+import { machineFaults } from "./MachineFaults.ts"
 import { Operator } from "./Operator.ts"
 import type { Prng } from "./Prng.ts"
 import { processFaults } from "./ProcessFaults.ts"
 import type { SimCluster } from "./SimCluster.ts"
 import type { SimNode } from "./SimNode.ts"
 import { type FaultClass, isQuiet, type SimPlan } from "./SimPlan.ts"
+import { votersOf } from "./Voters.ts"
 
 /** Something that the adversary may do, by the class of faults that it belongs to. */
 export type Acts = Partial<Record<FaultClass, () => void>>
@@ -49,7 +52,13 @@ export class Adversary<App = never> {
     this.beganAt = this.cluster.now
     Object.assign(this.cluster.network.faults, this.plan.network)
     for (const node of this.cluster.nodes.values()) this.spoilDisk(node)
-    const all: Acts = { ...linkFaults(this), ...processFaults(this), ...diskFaults(this), ...this.operator.acts() }
+    const all: Acts = {
+      ...linkFaults(this),
+      ...processFaults(this),
+      ...diskFaults(this),
+      ...machineFaults(this),
+      ...this.operator.acts()
+    }
     const acts = Object.entries(all).filter(([name]) => this.plan.classes.has(name as FaultClass))
     if (acts.length > 0) this.next(acts)
   }
@@ -57,6 +66,7 @@ export class Adversary<App = never> {
   /** No more events; what is broken stays so until somebody mends it. */
   end(): void {
     this.active = false
+    for (const id of this.lost) this.retire(this.cluster.node(id))
     for (const { host } of this.cluster.nodes.values()) host?.trap.disarm()
   }
 
@@ -87,6 +97,31 @@ export class Adversary<App = never> {
     const leader = this.cluster.leader()
     if (leader !== null && this.random.chance(0.4)) return this.cluster.node(leader)
     return this.random.pick([...this.cluster.nodes.values()].filter(({ id }) => !this.lost.has(id)))
+  }
+
+  /**
+   * A voter that the others can do without for good: they are a quorum of every configuration. Null where the one that
+   * was drawn, or given, is none.
+   */
+  spareVoter(node: SimNode<App> = this.anyNode()): SimNode<App> | null {
+    const { membership } = node.disk
+    if (membership === null || this.lost.size > 0) return null
+    const voters = votersOf(membership)
+    return voters.includes(node.id) && voters.length - 1 >= majority(voters) ? node : null
+  }
+
+  /** The operator gives an order to this very node, which may be the last to know that it leads no more. */
+  misdirect(node: SimNode<App>): void {
+    if (this.random.chance(0.5)) this.operator.order(node)
+  }
+
+  /** A node whose disk was put back, and whom nobody has told so, would vote again: it goes for good. */
+  private retire(node: SimNode<App>): void {
+    if (!node.disk.isRolledBack) return
+    this.cluster.network.muteVotes(node.id, false)
+    if (node.disk.identity?.refused !== undefined) return this.count("told that it was rolled back")
+    node.crash()
+    node.disk.wipe()
   }
 
   spoilDisk(node: SimNode<App>): void {

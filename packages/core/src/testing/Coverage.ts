@@ -4,6 +4,8 @@
  */
 import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { Role } from "../domain/Role.ts"
+import { ailments } from "./Ailment.ts"
+import { crashPoints } from "./CrashPoint.ts"
 import { type FaultClass, faultClasses } from "./SimPlan.ts"
 
 export class Coverage {
@@ -11,6 +13,8 @@ export class Coverage {
   readonly transitions = new Map<string, number>()
   /** How often, by `VoteRequest@Leader`: what a node was sent, and its role when it arrived. */
   readonly meetings = new Map<string, number>()
+  /** How often anything else of interest happened, by its name. */
+  readonly happenings = new Map<string, number>()
 
   transition(from: Role | "start", to: Role): void {
     count(this.transitions, `${from}>${to}`)
@@ -18,6 +22,10 @@ export class Coverage {
 
   meeting(message: PeerMessage["_tag"], role: Role): void {
     count(this.meetings, `${message}@${role}`)
+  }
+
+  happened(name: string): void {
+    count(this.happenings, name)
   }
 }
 
@@ -28,6 +36,7 @@ export interface CoverageTotals {
   readonly faults: ReadonlyMap<string, number>
   readonly transitions: ReadonlyMap<string, number>
   readonly meetings: ReadonlyMap<string, number>
+  readonly happenings: ReadonlyMap<string, number>
 }
 
 /** Fault classes under the name by which their occurrences are counted, where that is another one. */
@@ -40,7 +49,9 @@ const countedAs: Partial<Record<FaultClass, string>> = {
   replay: "replayed",
   reorder: "reordered",
   wipe: "wiped",
-  rot: "rotten"
+  rot: "rotten",
+  rollback: "rolled back",
+  upgrade: "upgraded"
 }
 
 /** Classes that change how a whole run goes, and have no occurrences of their own. */
@@ -70,16 +81,41 @@ const expectedMessages: ReadonlyArray<PeerMessage["_tag"]> = [
   "TimeoutNow"
 ]
 
-/** What has not occurred at least `times` times, as text. */
+/** What becomes of snapshots and members. */
+const expectedHappenings: ReadonlyArray<string> = [
+  "install",
+  "install of a later generation",
+  "install given up for another",
+  "joining>voter",
+  "voter>gone"
+]
+
+/** Rarer by far than others: one of many that are drawn once in some runs. */
+const rareFaults: ReadonlyArray<string> = [
+  ...crashPoints.map((point) => `crash at ${point}`),
+  "told that it was rolled back"
+]
+const rareHappenings: ReadonlyArray<string> = [
+  "install ended with its process",
+  "voter>learner",
+  "learner>voter",
+  "learner>gone",
+  ...ailments.map((ailment) => `calm, ${ailment}`)
+]
+
+/** What has not occurred at least `times` times, rare things a tenth of that, as text. */
 export const missingFrom = (totals: CoverageTotals, times: number): ReadonlyArray<string> => {
-  const missing = (counts: ReadonlyMap<string, number>, names: ReadonlyArray<string>) =>
-    names.filter((name) => (counts.get(name) ?? 0) < times).map((name) => `${name} (${counts.get(name) ?? 0})`)
+  const missing = (counts: ReadonlyMap<string, number>, names: ReadonlyArray<string>, least = times) =>
+    names.filter((name) => (counts.get(name) ?? 0) < least).map((name) => `${name} (${counts.get(name) ?? 0})`)
   return [
     ...missing(
       totals.faults,
       faultClasses.filter((name) => !uncounted.includes(name)).map((name) => countedAs[name] ?? name)
     ),
+    ...missing(totals.faults, rareFaults, Math.floor(times / 10)),
     ...missing(totals.transitions, expectedTransitions),
+    ...missing(totals.happenings, expectedHappenings),
+    ...missing(totals.happenings, rareHappenings, Math.floor(times / 10)),
     ...missing(totals.meetings, expectedMessages.flatMap((message) => roles.map((role) => `${message}@${role}`)))
   ]
 }

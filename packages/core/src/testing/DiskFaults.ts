@@ -1,9 +1,7 @@
 /** Faults of disks: slow, hung, failing once or for a while, full, rotten, wiped. */
 import type { LogIndex } from "../domain/Position.ts"
 import type { Acts, Adversary } from "./Adversary.ts"
-import { majority } from "./GlobalView.ts"
 import type { Prng } from "./Prng.ts"
-import { votersOf } from "./Voters.ts"
 
 class DiskFaults<App> {
   private readonly adversary: Adversary<App>
@@ -67,18 +65,9 @@ class DiskFaults<App> {
     this.adversary.reviveWhenStopped(node)
   }
 
-  /** A voter that the others can do without for good; the others must be a quorum of every configuration. */
-  private readonly spare = () => {
-    const node = this.adversary.anyNode()
-    const membership = node.disk.membership
-    if (membership === null || this.adversary.lost.size > 0) return null
-    const voters = votersOf(membership)
-    return voters.includes(node.id) && voters.length - 1 >= majority(voters) ? node : null
-  }
-
   /** The disk is replaced by an empty one: whoever was on it is a new node, and must not be taken for the old one. */
   readonly wipe = () => {
-    const node = this.spare()
+    const node = this.adversary.spareVoter()
     // The founder would found another cluster in its empty directory, which is nothing of this one.
     if (node === null || (this.adversary.plan.begin === "joined" && node.id === "n1")) return
     this.adversary.lost.add(node.id)
@@ -92,7 +81,7 @@ class DiskFaults<App> {
 
   /** A bit of the durable log flips: the record must never be taken for another. */
   readonly rot = () => {
-    const node = this.spare()
+    const node = this.adversary.spareVoter()
     if (node === null || node.disk.last === node.disk.base.index) return
     this.adversary.lost.add(node.id)
     this.adversary.count("rotten")

@@ -26,7 +26,7 @@ const incarnationOf = (id: string): Incarnation =>
   Buffer.from(id).toString("hex").padStart(32, "0").slice(-32) as Incarnation
 
 /** A membership of these voters, as `founded` nodes have it. */
-export const membershipOf = (voters: ReadonlyArray<string>): Membership => ({
+export const membershipOf = (voters: ReadonlyArray<string>, features = ownFeatures): Membership => ({
   members: voters.map((id): Member => ({
     id: id as NodeId,
     incarnation: incarnationOf(id),
@@ -37,9 +37,9 @@ export const membershipOf = (voters: ReadonlyArray<string>): Membership => ({
   })),
   tombstones: [],
   outgoing: null,
-  features: ownFeatures
+  features
 })
 
 /** The config entry of these voters, as entry 1 of term 1. */
-export const foundingEntry = (voters: ReadonlyArray<string>): LogEntry =>
-  stamp(encodeCommand({ _tag: "Configure", membership: membershipOf(voters) }), 1 as Term, 1 as LogIndex)
+export const foundingEntry = (voters: ReadonlyArray<string>, features = ownFeatures): LogEntry =>
+  stamp(encodeCommand({ _tag: "Configure", membership: membershipOf(voters, features) }), 1 as Term, 1 as LogIndex)

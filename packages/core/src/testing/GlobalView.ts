@@ -15,11 +15,13 @@ import type { HardState } from "../LogStore.ts"
 import type { NodeView } from "../state/Observer.ts"
 import type { DurableClaim } from "../Transport.ts"
 import { AppliedHistory } from "./AppliedHistory.ts"
+import type { Calm } from "./CalmPhase.ts"
 import { Coverage } from "./Coverage.ts"
 import type { Invariant } from "./invariants/Invariant.ts"
 import { mix32 } from "./Prng.ts"
 import type { SimDisk } from "./SimDisk.ts"
 import type { SimWorld } from "./SimWorld.ts"
+import { SnapshotLedger } from "./SnapshotLedger.ts"
 import { votersOf } from "./Voters.ts"
 
 /** An entry's identity: `chain` covers it and everything before it. */
@@ -29,8 +31,10 @@ export interface Mark {
   readonly chain: number
   /** The voters, where it is a config entry, … */
   readonly voters: ReadonlyArray<NodeId> | null
-  /** … and all members. */
+  /** … all members, … */
   readonly members: ReadonlyArray<NodeId> | null
+  /** … and the whole of it. */
+  readonly membership: Membership | null
 }
 
 /** A committed entry, and the term of the node that first said so. */
@@ -42,6 +46,7 @@ export interface CommittedMark extends Mark {
 export interface Snapshot {
   readonly role: Role
   readonly term: Term
+  readonly votedFor: NodeId | null
   readonly commit: LogIndex
   readonly applied: LogIndex
   readonly revision: number
@@ -82,7 +87,8 @@ export const markOf = (previous: Mark | undefined, entry: LogEntry): Mark => {
     checksum,
     chain: mix32(previous?.chain ?? 1, checksum),
     voters: membership === null ? null : votersOf(membership),
-    members: membership === null ? null : membership.members.map((member) => member.id)
+    members: membership === null ? null : membership.members.map((member) => member.id),
+    membership
   }
 }
 
@@ -106,14 +112,16 @@ export class GlobalView {
   readonly votes = new Map<Term, Map<NodeId, NodeId>>()
   readonly applied = new AppliedHistory()
   readonly coverage = new Coverage()
-  /** Snapshots that took the place of a log. */
-  snapshots = 0
+  readonly snapshots = new SnapshotLedger(this.coverage)
+  /** While nothing is wrong with the leader, and little with anybody else; else null. */
+  calm: Calm | null = null
   /** How often a node became leader, and how often it was another one than before. */
   elections = 0
   leaderChanges = 0
   /** The members by the last committed config entry. */
   members: ReadonlySet<NodeId> = new Set()
   private lastLeader: NodeId | null = null
+  private standings: ReadonlyMap<NodeId, string> = new Map()
   private readonly invariants: Array<Invariant> = []
 
   constructor(world: SimWorld) {
@@ -202,7 +210,6 @@ export class GlobalView {
   installed(view: NodeView, last: LogId, keepsLog: boolean): void {
     const node = this.node(view.id)
     node.hasAppended = true
-    this.snapshots++
     if (!keepsLog) this.begin(node, last)
     for (const invariant of this.invariants) invariant.installed?.(node, last)
   }
@@ -227,6 +234,7 @@ export class GlobalView {
     node.last = {
       role: view.role,
       term: view.term,
+      votedFor: view.votedFor,
       commit: view.commit,
       applied: view.applied,
       revision: view.revision
@@ -279,7 +287,7 @@ export class GlobalView {
       }
       if (known === undefined) {
         this.committed.push({ ...mark, knownIn: view.term })
-        if (mark.members !== null) this.members = new Set(mark.members)
+        if (mark.membership !== null) this.noteMembers(mark.membership)
       }
       if (known !== undefined && known.chain !== mark.chain) {
         this.violate(
@@ -291,6 +299,21 @@ export class GlobalView {
     }
   }
 
+  /** What somebody is by the last committed config entry; undefined for nothing. */
+  standingOf(id: NodeId): string | undefined {
+    return this.standings.get(id)
+  }
+
+  private noteMembers({ members }: Membership): void {
+    const standings = new Map(members.map(({ id, standing }) => [id, standing]))
+    for (const [id, before] of this.standings) {
+      const now = standings.get(id) ?? "gone"
+      if (before !== now) this.coverage.happened(`${before}>${now}`)
+    }
+    this.standings = standings
+    this.members = new Set(standings.keys())
+  }
+
   private noteVote(id: NodeId, { term, votedFor }: HardState): void {
     if (votedFor === null) return
     const votes = this.votes.get(term) ?? new Map<NodeId, NodeId>()
@@ -300,7 +323,7 @@ export class GlobalView {
 
   private loadLog(node: NodeRecord): void {
     // What a lost disk holds may be nothing, or nothing that can be read.
-    if (node.disk.isLost) {
+    if (node.disk.isLost && !node.disk.isRolledBack) {
       node.log = []
       node.configs = []
       return

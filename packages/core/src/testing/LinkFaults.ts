@@ -32,6 +32,7 @@ class LinkFaults<App> {
   readonly isolate = () => {
     const node = this.adversary.anyNode()
     this.cluster.isolate(node.id)
+    this.adversary.misdirect(node)
     // What only the node that is cut off has in its log makes its log differ from all others'.
     if (this.adversary.plan.classes.has("burst") && this.random.chance(0.7)) {
       this.adversary.hooks.burst(node, this.random.int(5, 40))

@@ -18,7 +18,7 @@ const extraNodes = 2
 const mostNewNodes = 12
 
 /** How long an order may take, in simulated milliseconds. */
-const patienceMs = 3000
+export const orderPatienceMs = 3000
 
 export class Operator<App = never> {
   private readonly cluster: SimCluster<App>
@@ -45,12 +45,21 @@ export class Operator<App = never> {
     }
   }
 
+  /** Gives one of the orders of this run to this very node. */
+  order(node: SimNode<App>): void {
+    const orders = [() => this.remove(node), () => this.stand(node), () => this.move(node)]
+    const names = ["remove", "standing", "address"] as const
+    const given = orders.filter((_, i) => this.plan.classes.has(names[i]!))
+    if (given.length > 0) this.random.pick(given)()
+  }
+
   private note(text: string): void {
     this.cluster.world.timeline.record(this.cluster.now, null, text)
   }
 
-  /** A node through which orders are given: any that runs. */
-  private ask(order: (kv: DistKv["Service"]) => Effect.Effect<unknown, unknown>): void {
+  /** A node through which orders are given: this one, or any that runs. */
+  private ask(order: (kv: DistKv["Service"]) => Effect.Effect<unknown, unknown>, at?: SimNode<App>): void {
+    if (at !== undefined) return void at.fork(Effect.ignore(Effect.flatMap(DistKv, order)))
     const running = [...this.cluster.nodes.values()].filter((node) => node.services !== null)
     if (running.length === 0) return
     this.random.pick(running).fork(Effect.ignore(Effect.flatMap(DistKv, order)))
@@ -76,31 +85,33 @@ export class Operator<App = never> {
     node.start()
     if (!isAdded) return
     const member = { id, address: addressOf(id), publicKey: publicKeyOf(id), learner }
-    this.ask((kv) => kv.members.add(member, { timeout: patienceMs }))
+    this.ask((kv) => kv.members.add(member, { timeout: orderPatienceMs }))
   }
 
-  private remove(): void {
+  private remove(at?: SimNode<App>): void {
     const id = this.anyMember()
     const members = this.cluster.ids.filter((one) => this.cluster.isMember(one) && !this.sentAway.has(one))
     if (id === null || members.length <= 1) return
     this.note(`${id} is to be removed`)
     this.sentAway.add(id)
-    this.ask((kv) => kv.members.remove(id, { timeout: patienceMs }))
+    this.ask((kv) => kv.members.remove(id, { timeout: orderPatienceMs }), at)
   }
 
-  private stand(): void {
-    const id = this.anyMember()
-    if (id === null) return
+  private stand(at?: SimNode<App>): void {
     const isPromotion = this.random.chance(0.5)
+    const learners = this.cluster.ids.filter((one) => this.cluster.view.standingOf(one) === "learner")
+    const id = isPromotion && learners.length > 0 ? this.random.pick(learners) : this.anyMember()
+    if (id === null) return
     this.note(`${id} is to be ${isPromotion ? "promoted" : "demoted"}`)
-    this.ask((kv) => kv.members[isPromotion ? "promote" : "demote"](id, { timeout: patienceMs }))
+    this.ask((kv) => kv.members[isPromotion ? "promote" : "demote"](id, { timeout: orderPatienceMs }), at)
   }
 
   /** A member is elsewhere, as far as the others know. */
-  private move(): void {
+  private move(at?: SimNode<App>): void {
     const id = this.anyMember()
     if (id === null) return
     this.note(`${id} is said to have moved`)
-    this.ask((kv) => kv.members.updateAddress(id, `${id}:${this.random.int(7001, 7999)}`, { timeout: patienceMs }))
+    const address = `${id}:${this.random.int(7001, 7999)}`
+    this.ask((kv) => kv.members.updateAddress(id, address, { timeout: orderPatienceMs }), at)
   }
 }

@@ -1,6 +1,7 @@
 /** Faults of processes and machines: pauses, stalls, crashes at chosen points, restarts in all orders, clocks. */
 import { Effect } from "effect"
 import { DistKv } from "../DistKv.ts"
+import { ownFeatures } from "../domain/Features.ts"
 import type { Acts, Adversary } from "./Adversary.ts"
 import { crashPoints } from "./CrashPoint.ts"
 import type { Prng } from "./Prng.ts"
@@ -96,6 +97,14 @@ class ProcessFaults<App> {
   /** More calls at once than ever. */
   readonly burst = () => this.adversary.hooks.burst(this.adversary.anyNode(), this.random.int(10, 100))
 
+  /** All programs are newer ones from here on, sooner or later. */
+  readonly upgrade = () => {
+    if (this.cluster.network.announced === ownFeatures || this.random.chance(0.7)) return
+    this.cluster.network.announced = ownFeatures
+    this.adversary.count("upgraded")
+    this.adversary.note("all programs know everything now")
+  }
+
   readonly transfer = () => {
     const leader = this.cluster.leader()
     if (leader === null) return
@@ -107,8 +116,7 @@ class ProcessFaults<App> {
 }
 
 export const processFaults = <App>(adversary: Adversary<App>): Acts => {
-  const { pause, stall, crash, crashPoint, crashAll, close, rolling, clockJump, burst, transfer } = new ProcessFaults(
-    adversary
-  )
-  return { pause, stall, crash, crashPoint, crashAll, close, rolling, clockJump, burst, transfer }
+  const { pause, stall, crash, crashPoint, crashAll, close, rolling, clockJump, burst, transfer, upgrade } =
+    new ProcessFaults(adversary)
+  return { pause, stall, crash, crashPoint, crashAll, close, rolling, clockJump, burst, transfer, upgrade }
 }

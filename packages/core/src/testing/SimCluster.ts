@@ -43,6 +43,8 @@ export interface SimClusterOptions<App = never> {
   readonly settings?: SettingsInput | undefined
   /** `founded` (default): the nodes begin as a cluster. `joined`: n1 founds one, and the others join it. */
   readonly begin?: "founded" | "joined" | undefined
+  /** What all programs can do as far as they say, until `network.announced` is raised; default all that there is. */
+  readonly features?: number | undefined
   /** Draws the order of runnable fibers, and preempts them about every so many operations. */
   readonly fuzz?: { readonly preemptEvery: number } | undefined
   /** Each node's clocks; default all alike and right. */
@@ -72,7 +74,7 @@ export class SimCluster<App = never> {
     })
     this.view = new GlobalView(this.world)
     for (const invariant of allInvariants) this.view.add(invariant(this.view))
-    this.network = new SimNetwork(this.world, this.view)
+    this.network = new SimNetwork(this.world, this.view, options.features)
     const names = Array.from({ length: options.nodes ?? 3 }, (_, i) => `n${i + 1}`)
     const isFounded = options.begin !== "joined"
     for (const name of names) {
@@ -106,7 +108,8 @@ export class SimCluster<App = never> {
     const disk = new SimDisk(this.world, id as NodeId, {
       hardState: this.view.hardStateDurable.bind(this.view),
       written: this.view.logDurable.bind(this.view),
-      broken: this.world.violate.bind(this.world)
+      broken: this.world.violate.bind(this.world),
+      snapshots: this.view.snapshots
     })
     const { app, clocks, settings } = this.options
     const parts = {
@@ -333,7 +336,7 @@ export class SimCluster<App = never> {
 
   /** The config entry that `founded` nodes begin with, as entry 1 of term 1. */
   foundingEntry(voters: ReadonlyArray<string>): LogEntry {
-    return foundingEntry(voters)
+    return foundingEntry(voters, this.network.announced)
   }
 
   private found(names: ReadonlyArray<string>): void {

@@ -18,16 +18,27 @@ import { flawOfWrite, type HardState, LogStore, type LogWrite, type RecoveredLog
 import type { StateStore } from "../StateStore.ts"
 import { SimDevice } from "./SimDevice.ts"
 import type { SimHost } from "./SimHost.ts"
-import { SimState } from "./SimState.ts"
+import { SimState, type StateCopy } from "./SimState.ts"
 import type { SimWorld } from "./SimWorld.ts"
+import type { SnapshotLedger } from "./SnapshotLedger.ts"
 
 /** Told of every durable change, right after it. */
 export interface DiskObserver {
   readonly hardState: (node: NodeId, before: HardState | null, after: HardState) => void
   /** Entries from `from` on were replaced by `entries`. */
   readonly written: (node: NodeId, from: LogIndex, removed: ReadonlyArray<LogEntry>) => void
+  readonly snapshots: SnapshotLedger
   /** The node asked for something that no program should. */
   readonly broken: (invariant: string, message: string) => void
+}
+
+/** What was on a disk at one moment. */
+export interface DiskCopy {
+  readonly hardState: HardState | null
+  readonly base: LogId
+  readonly entries: ReadonlyArray<LogEntry>
+  readonly last: LogIndex
+  readonly state: StateCopy
 }
 
 export class SimDisk {
@@ -47,7 +58,9 @@ export class SimDisk {
   base: LogId = logStart
   /** The durable log; entry i is at place i - base - 1. */
   private entries: Array<LogEntry> = []
-  /** What it held when it was wiped. */
+  /** An older copy was put back. */
+  isRolledBack = false
+  /** What it held when it was wiped, or put back. */
   private wiped: ReadonlyArray<LogEntry> = []
   private wipedBase = 0
   private readonly world: SimWorld
@@ -101,6 +114,7 @@ export class SimDisk {
   ): { readonly log: LogStore["Service"]; readonly state: Context.Service.Shape<typeof StateStore> } {
     this.logDevice.attach(host)
     this.stateDevice.attach(host)
+    this.state.attach()
     return { log: this.logStore(), state: this.state.store() }
   }
 
@@ -109,20 +123,42 @@ export class SimDisk {
     this.stateDevice.crash()
   }
 
-  /** The term of the entry that it holds, or held when it was wiped: what it acknowledged was true at the time. */
+  /** The term of the entry that it holds, or held when it was wiped or put back: what it acknowledged was true at the time. */
   acknowledgedTermAt(index: LogIndex): Term | undefined {
     return this.termAt(index) ?? this.wiped[index - this.wipedBase - 1]?.term
   }
 
   /** Everything is gone, as after the disk was replaced. */
   wipe(): void {
-    this.wiped = this.entries
-    this.wipedBase = this.base.index
+    // Of a disk that was put back, what it had held before is what it acknowledged.
+    if (!this.isRolledBack) {
+      this.wiped = this.entries
+      this.wipedBase = this.base.index
+    }
+    this.isRolledBack = false
     this.identity = null
     this.hardState = null
     this.base = logStart
     this.entries = []
     this.state.wipe()
+  }
+
+  /** All that is on it now. */
+  copy(): DiskCopy {
+    const { base, entries, hardState, last } = this
+    return { base, hardState, entries: [...entries], last, state: this.state.copy() }
+  }
+
+  /** An older copy of it is put back; its node is out of the run from now on. */
+  restore(copy: DiskCopy): void {
+    this.wiped = this.entries
+    this.wipedBase = this.base.index
+    this.hardState = copy.hardState
+    this.base = copy.base
+    this.entries = [...copy.entries]
+    this.state.restore(copy.state)
+    this.isLost = true
+    this.isRolledBack = true
   }
 
   /** Puts a log and a hard state in place, as if they had been written long ago. */
@@ -178,6 +214,7 @@ export class SimDisk {
 
   /** A damaged record that is dropped harms nobody any more. */
   private healUpTo(index: LogIndex): void {
+    if (this.isRolledBack) return
     if (this.rottenAt === 0 || this.rottenAt > index) return
     this.rottenAt = logStart.index
     this.isLost = false

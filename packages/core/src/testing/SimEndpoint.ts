@@ -1,7 +1,6 @@
 /** The `Transport` of one process in the simulated network, from `open` until its scope closes or its host dies. */
 import { Effect, type Scope } from "effect"
 import { NoLeader } from "../DistKvError.ts"
-import { ownFeatures } from "../domain/Features.ts"
 import type { Address, ClusterId, Identity, NodeId, PublicKey } from "../domain/Identity.ts"
 import { emptyMembership, type Membership } from "../domain/Membership.ts"
 import {
@@ -133,7 +132,7 @@ class OpenEndpoint implements Endpoint {
       setClusterId: (clusterId) => void (this.clusterId = clusterId),
       links: () => this.links(),
       traffic: () => this.traffic(),
-      features: () => ownFeatures,
+      features: () => this.network.announced,
       call: (address, command, remainingMs) => this.call(address, command, remainingMs)
     }
   }

@@ -3,6 +3,7 @@
  * world's seed, and links can be cut one way, clogged, or steered message by message through a filter.
  */
 import { crc32 } from "node:zlib"
+import { ownFeatures } from "../domain/Features.ts"
 import type { NodeId } from "../domain/Identity.ts"
 import { decodeMessage, encodeMessage } from "../domain/PeerCodec.ts"
 import { firstCallId, type Introduction, removedNotice } from "../domain/PeerDirectory.ts"
@@ -50,6 +51,9 @@ const sendPoints = new Map<PeerMessage["_tag"], CrashPoint>([
   ["TimeoutNow", "TimeoutNow sent"]
 ])
 
+const isOfVotes = ({ _tag }: PeerMessage): boolean =>
+  _tag === "VoteRequest" || _tag === "VoteReply" || _tag === "TimeoutNow"
+
 const maxFrameBytes = 4 * 1024 * 1024
 const maxBytesOnTheWay = 16 * 1024 * 1024
 
@@ -61,13 +65,17 @@ export class SimNetwork {
   filter: ((packet: Packet) => PacketFate) | null = null
   /** What the filter has held back, in order. */
   held: Array<Packet> = []
+  /** What every node says that its program can do. */
+  announced: number
   private readonly observer: NetworkObserver | null
   private readonly links = new Map<string, LinkState>()
   private readonly endpoints = new Map<NodeId, Endpoint>()
   private readonly refusals = new Set<string>()
+  private readonly voteless = new Set<string>()
   private readonly random: Prng
 
-  constructor(world: SimWorld, observer: NetworkObserver | null = null) {
+  constructor(world: SimWorld, observer: NetworkObserver | null = null, announced = ownFeatures) {
+    this.announced = announced
     this.world = world
     this.observer = observer
     this.random = world.random.fork("network")
@@ -137,6 +145,12 @@ export class SimNetwork {
     return !this.refusals.has(`${node} ${peer}`)
   }
 
+  /** Nobody asks this node for a vote from now on, nor is asked by it or hears of one; or it is as before again. */
+  muteVotes(node: string, isMuted = true): void {
+    if (isMuted) this.voteless.add(node)
+    else this.voteless.delete(node)
+  }
+
   setAccepts(node: string, peer: string, accepts: boolean): void {
     if (accepts) this.refusals.delete(`${node} ${peer}`)
     else this.refusals.add(`${node} ${peer}`)
@@ -197,6 +211,7 @@ export class SimNetwork {
       this.dismiss(receiver, endpoint)
       return false
     }
+    if (this.voteless.has(from) && isOfVotes(message)) return true
     const verdict = this.filter?.(packet) ?? "deliver"
     if (verdict !== "deliver") {
       if (verdict === "hold") this.held.push(packet)
@@ -286,6 +301,7 @@ export class SimNetwork {
   private arrive(packet: Packet, speaker: Speaker): void {
     const receiver = this.endpoints.get(packet.to)
     if (receiver === undefined || receiver.host.isDead || speaker.identity === null) return
+    if (this.voteless.has(packet.to) && isOfVotes(packet.message)) return
     const identity = speaker.identity
     receiver.host.arrive(() => {
       this.counts.delivered++

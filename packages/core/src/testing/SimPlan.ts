@@ -5,6 +5,7 @@
  * everything else hides behind it. A class can also be switched off by hand, which is how a failure is shrunk.
  */
 import type { SettingsInput } from "../DistKvSettings.ts"
+import { feature, ownFeatures } from "../domain/Features.ts"
 import { calmNetwork, type NetworkFaults } from "./NetworkFaults.ts"
 import { makePrng, type Prng } from "./Prng.ts"
 import type { Workload } from "./SimClient.ts"
@@ -50,7 +51,12 @@ export const faultClasses = [
   "tight",
   "fuzz",
   "remove",
-  "standing"
+  "standing",
+  "freeze",
+  "sick",
+  "lag",
+  "rollback",
+  "upgrade"
 ] as const
 export type FaultClass = (typeof faultClasses)[number]
 
@@ -94,14 +100,19 @@ export interface SimPlan {
   readonly nodes: number
   readonly begin: "founded" | "joined"
   readonly classes: ReadonlySet<FaultClass>
+  /** What programs can do before they are upgraded. */
+  readonly features: number
   /** T, in milliseconds. */
   readonly electionTimeoutMs: number
+  readonly heartbeatMs: number
   readonly settings: SettingsInput
   readonly clientsPerNode: number
   /** Whether each node has one more client that only reads: it goes on where those that write wait for an answer. */
   readonly hasReaders: boolean
   readonly workload: Workload
   readonly faultMs: number
+  /** Whether a calm stretch follows, in which one member at most is unwell. */
+  readonly hasCalm: boolean
   readonly pace: Pace
   readonly network: NetworkFaults
   /** Mean of a disk write's time in milliseconds. */
@@ -120,7 +131,7 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
   if (isPower) { for (const name of powerClasses) classes.add(name) }
   // Who is lost for good and who is removed might be a quorum together, which nobody could survive.
   const isShrinking = classes.has("remove") || classes.has("standing")
-  const losing = ["wipe", "rot"] as const
+  const losing = ["wipe", "rot", "rollback"] as const
   if (isShrinking && losing.some((name) => classes.has(name))) {
     for (const name of random.fork("shrink").pick([["remove", "standing"], losing] as const)) classes.delete(name)
   }
@@ -136,7 +147,9 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
     nodes,
     begin,
     classes,
+    features: begin === "founded" && classes.has("upgrade") ? drawFeatures(random.fork("features")) : ownFeatures,
     electionTimeoutMs,
+    heartbeatMs,
     settings: {
       electionTimeout: electionTimeoutMs,
       heartbeat: heartbeatMs,
@@ -148,12 +161,17 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
     hasReaders: random.fork("readers").chance(0.6),
     workload: drawWorkload(random.fork("workload")),
     faultMs: overrides.faultMs ?? pace.stormMs + pace.quietMs,
+    hasCalm: !isPower && random.fork("calm").chance(0.3),
     pace,
     network: drawNetwork(random.fork("network"), classes, electionTimeoutMs),
     diskMs: random.fork("disk").exponential(classes.has("slowDisk") ? electionTimeoutMs / 10 : 0.5),
     fuzz: classes.has("fuzz") ? { preemptEvery: random.fork("fuzz").pick([20, 100, 500]) } : undefined
   }
 }
+
+/** In most runs of old programs they know everything but sessions, or nothing but how to be administered. */
+const drawFeatures = (random: Prng): number =>
+  random.pick([ownFeatures, ownFeatures & ~feature.sessions, feature.administration | feature.snapshots])
 
 /** Some runs are one storm; in the others a quiet stretch follows it. */
 const drawPace = (random: Prng, electionTimeoutMs: number): Pace => ({
@@ -203,9 +221,9 @@ const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
 
 /** Most runs compact early and often, so that followers need snapshots. */
 const drawLogLimits = (random: Prng): SettingsInput["limits"] => ({
-  logEntries: random.pick([3, 10, 30, 100, 100_000]),
+  logEntries: random.pick([3, 3, 10, 10, 30, 100, 100_000]),
   ...(random.chance(0.3) ? { logBytes: random.pick([1000, 10_000]) } : {}),
-  ...(random.chance(0.3) ? { snapshotBytesPerSecond: random.pick([300_000, 3_000_000]) } : {})
+  ...(random.chance(0.5) ? { snapshotBytesPerSecond: random.pick([10_000, 300_000, 3_000_000]) } : {})
 })
 
 const drawWorkload = (random: Prng): Workload => ({

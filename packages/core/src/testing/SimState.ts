@@ -22,10 +22,23 @@ import type { SimDevice } from "./SimDevice.ts"
 import type { DiskObserver } from "./SimDisk.ts"
 import type { SimWorld } from "./SimWorld.ts"
 
+/** What a state was at one moment. */
+export interface StateCopy {
+  readonly meta: StateMeta | null
+  readonly installed: LogId | null
+  readonly rows: ReadonlyMap<Key, Entry>
+  readonly history: ReadonlyArray<HistoryEvent>
+  readonly sessions: ReadonlyArray<Uint8Array>
+}
+
 export class SimState {
   meta: StateMeta | null = null
   /** The last entry of the snapshot installed last. */
   installed: LogId | null = null
+  /** How many snapshots it comes from, one installed from the other. */
+  private generation = 0
+  /** Whether a snapshot is on its way in. */
+  private isReceiving = false
   private rows = new Map<Key, Entry>()
   private history: Array<HistoryEvent> = []
   private sessions = new SessionRowMap()
@@ -57,6 +70,26 @@ export class SimState {
     this.rows = new Map()
     this.history = []
     this.sessions = new SessionRowMap()
+    this.sorted = null
+  }
+
+  /** Another process uses it from now on. */
+  attach(): void {
+    if (this.isReceiving) this.observer?.snapshots.broken()
+    this.isReceiving = false
+  }
+
+  copy(): StateCopy {
+    const { history, installed, meta, rows, sessions } = this
+    return { meta, installed, rows: new Map(rows), history: [...history], sessions: sessions.all() }
+  }
+
+  restore(copy: StateCopy): void {
+    this.meta = copy.meta
+    this.installed = copy.installed
+    this.rows = new Map(copy.rows)
+    this.history = [...copy.history]
+    this.sessions = new SessionRowMap(copy.sessions)
     this.sorted = null
   }
 
@@ -92,6 +125,7 @@ export class SimState {
       this.sessions.all()
     )
     this.world.timeline.mix(stored.id.checksum)
+    this.observer?.snapshots.built(stored.id.last, this.generation)
     const read = (offset: number, length: number) =>
       Effect.flatMap(Effect.orDie(this.device.read(() => null)), () => stored.read(offset, length))
     return { ...stored, read }
@@ -99,6 +133,8 @@ export class SimState {
 
   /** What is received takes the time of writes, and is no part of the state until it is installed in one step. */
   private receive(): IncomingSnapshot {
+    if (this.isReceiving) this.observer?.snapshots.replaced()
+    this.isReceiving = true
     const receiver = new MemoryReceiver()
     let prepared: ReadSnapshot | null = null
     return {
@@ -128,6 +164,8 @@ export class SimState {
     const meta = metaOfSnapshot(header)
     this.checkMonotonic(meta)
     this.meta = meta
+    this.generation = this.observer?.snapshots.installed(header.last) ?? 1
+    this.isReceiving = false
     this.installed = header.last
     this.rows = new Map(rows.flatMap((row) => row._tag === "Entry" ? [[row.entry.key, row.entry]] : []))
     this.history = rows.flatMap((row) => row._tag === "Event" ? [row.event] : [])

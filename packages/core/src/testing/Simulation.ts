@@ -6,6 +6,7 @@ import { Context, Effect } from "effect"
 import { DistKv } from "../DistKv.ts"
 import { Adversary } from "./Adversary.ts"
 import { textOf } from "./AppliedHistory.ts"
+import { CalmPhase } from "./CalmPhase.ts"
 import { History, resultText } from "./History.ts"
 import {
   acknowledgedWritesAreKept,
@@ -18,6 +19,7 @@ import {
 } from "./invariants/HistoryChecks.ts"
 import { leftovers } from "./invariants/Quiescence.ts"
 import { calmNetwork } from "./NetworkFaults.ts"
+import { orderPatienceMs } from "./Operator.ts"
 import { makePrng } from "./Prng.ts"
 import { SequentialStore } from "./SequentialStore.ts"
 import {
@@ -64,6 +66,7 @@ export interface SimReport {
   /** What occurred, as `Coverage` names it. */
   readonly transitions: Readonly<Record<string, number>>
   readonly meetings: Readonly<Record<string, number>>
+  readonly happenings: Readonly<Record<string, number>>
 }
 
 /** A simulated minute counts with at least so many calls, and one fault. */
@@ -84,6 +87,7 @@ class Simulation {
   private readonly adversary: Adversary
   private serial = 0
   private isLoaded = true
+  private isCalm = false
   private recoveryMs = 0
   /** When the faults began; null before. */
   private beganAt: number | null = null
@@ -98,6 +102,7 @@ class Simulation {
       nodes: plan.nodes,
       begin: plan.begin,
       settings: plan.settings,
+      features: plan.features,
       fuzz: plan.fuzz,
       replay: replayCommand(plan),
       events,
@@ -123,6 +128,7 @@ class Simulation {
       this.adversary.begin()
       this.suffer()
       this.recover()
+      if (this.plan.hasCalm) this.beCalm()
       this.settle()
       this.judge()
       this.cluster.check()
@@ -148,7 +154,7 @@ class Simulation {
 
   private pace(patientMs: number, thinkMs: number): CallPace {
     if (!this.isLoaded) return null
-    const isStorm = this.beganAt === null || !isQuiet(this.plan.pace, this.cluster.now - this.beganAt)
+    const isStorm = !this.isCalm && (this.beganAt === null || !isQuiet(this.plan.pace, this.cluster.now - this.beganAt))
     return isStorm ? { thinkMs, isPatient: false } : { thinkMs: patientMs, isPatient: true }
   }
 
@@ -225,6 +231,21 @@ class Simulation {
     this.beganAt = null
     cluster.until("an answer after all faults (I30)", () => this.history.answered() > before, 10_000)
     cluster.run(1000)
+  }
+
+  /** Little goes on and little is wrong, once the orders that were given before have ended. */
+  private beCalm(): void {
+    const { adversary, cluster, plan } = this
+    this.isCalm = true
+    cluster.run(orderPatienceMs)
+    const phase = new CalmPhase(cluster, cluster.world.random.fork("calm"), {
+      electionTimeoutMs: plan.electionTimeoutMs,
+      heartbeatMs: plan.heartbeatMs,
+      slowestRate: clockRates(plan.classes)[0],
+      lost: adversary.lost
+    })
+    cluster.view.coverage.happened(phase.run())
+    this.isCalm = false
   }
 
   /** The load ends; everybody is answered, and all nodes come to the same state. */
@@ -340,7 +361,8 @@ class Simulation {
       faults: this.faultCounts(),
       countedMs: this.countedMs,
       transitions: Object.fromEntries(cluster.view.coverage.transitions),
-      meetings: Object.fromEntries(cluster.view.coverage.meetings)
+      meetings: Object.fromEntries(cluster.view.coverage.meetings),
+      happenings: Object.fromEntries(cluster.view.coverage.happenings)
     }
   }
 

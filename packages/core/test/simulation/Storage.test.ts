@@ -98,6 +98,22 @@ describe("storage", () => {
     cluster.converge()
   })
 
+  it("D04 a leader whose disk hangs stops leading also where nobody hears to whom it hands over", () => {
+    const cluster = SimCluster.make({ nodes: 3, settings: { commitTimeout: 20_000 } })
+    const leader = leaderOf(cluster)
+    cluster.network.filter = ({ message }) => message._tag === "TimeoutNow" ? "drop" : "deliver"
+    cluster.node(leader).disk.logDevice.hang()
+    const waited = cluster.now
+    const write = cluster.fork(leader, set("k", "1", { timeout: 5000 }))
+    cluster.until("the end of its leadership", () => cluster.view.node(cluster.node(leader).id).last?.role !== "Leader")
+    assert.isAtMost(cluster.now - waited, 2 * electionTimeoutMs + 60)
+    cluster.until("another leader", () => cluster.leaderServes() && cluster.leader() !== leader)
+    cluster.call(cluster.leader()!, set("k", "2"))
+    cluster.run(5600)
+    assert.isDefined(write.pollUnsafe())
+    cluster.converge()
+  })
+
   // fails-with: reads-without-checksums
   it("D06 a damaged record in the middle of the log is no shorter log: the node does not start", () => {
     const fifth = 5 as LogIndex

@@ -38,11 +38,12 @@ export const seedTests = (first: number, last: number): void => {
     assert.isAbove(sum((report) => report.answered), 100 * seeds)
     assert.isAbove(sum((report) => report.crashes), seeds)
     assert.isTrue(reports.every((report) => report.answered >= 10), "a run without traffic proves nothing")
-    const totals = { faults: new Map(), transitions: new Map(), meetings: new Map() }
-    for (const { faults, meetings, transitions } of reports) {
+    const totals = { faults: new Map(), transitions: new Map(), meetings: new Map(), happenings: new Map() }
+    for (const { faults, happenings, meetings, transitions } of reports) {
       addCounts(totals.faults, faults)
       addCounts(totals.transitions, transitions)
       addCounts(totals.meetings, meetings)
+      addCounts(totals.happenings, happenings)
     }
     assert.deepStrictEqual(missingFrom(totals, 2), [])
   })

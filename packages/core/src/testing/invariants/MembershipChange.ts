@@ -4,10 +4,10 @@
  * one voter at most, and the configuration in force is the last one in the log.
  */
 import type { NodeId } from "../../domain/Identity.ts"
-import type { Membership } from "../../domain/Membership.ts"
+import { emptyMembership, type Membership } from "../../domain/Membership.ts"
 import type { NodeView } from "../../state/Observer.ts"
 import type { GlobalView, Mark, NodeRecord } from "../GlobalView.ts"
-import { votersOf } from "../Voters.ts"
+import { configText } from "../Voters.ts"
 import type { Invariant } from "./Invariant.ts"
 
 export const membershipChange = (world: GlobalView): Invariant => {
@@ -27,9 +27,9 @@ export const membershipChange = (world: GlobalView): Invariant => {
       world.violate("I14", `${node.id} acts on the configuration of ${view.membershipIndex}, its log's last is ${last}`)
       return
     }
-    const voters = last === 0 ? [] : node.log[last - 1]?.voters ?? []
-    if (votersOf(view.membership).join() !== voters.join()) {
-      world.violate("I14", `${node.id} takes ${votersOf(view.membership).join()} for the voters, not ${voters.join()}`)
+    const config = configText(mark?.membership ?? emptyMembership)
+    if (configText(view.membership) !== config) {
+      world.violate("I14", `${node.id} acts on "${configText(view.membership)}", its log says "${config}"`)
     }
   }
 

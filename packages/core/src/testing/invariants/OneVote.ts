@@ -26,6 +26,11 @@ export const oneVote = (world: GlobalView): Invariant => {
         world.violate("I10", `${node.id} forgets its vote for ${before.votedFor} in term ${after.term}`)
       }
     },
+    stepped: (node, view, before) => {
+      if (before === null || before.votedFor === null || before.term !== view.term) return
+      if (before.votedFor === view.votedFor) return
+      world.violate("I10", `${node.id} forgets in term ${view.term} that it has voted for ${before.votedFor}`)
+    },
     sent: (node, to, message) => {
       if (message._tag !== "VoteReply" || message.preVote || !message.granted) return
       vote(node.id, message.term, to, "sends a vote")

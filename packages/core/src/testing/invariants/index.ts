@@ -1,5 +1,6 @@
 /** All invariants that are checked at every step of a simulated cluster. */
 import type { GlobalView } from "../GlobalView.ts"
+import { commitKnown } from "./CommitKnown.ts"
 import { commitOnDurableQuorum } from "./CommitOnDurableQuorum.ts"
 import { committedImmutable } from "./CommittedImmutable.ts"
 import { durableBeforeSend } from "./DurableBeforeSend.ts"
@@ -17,6 +18,9 @@ import { ordering } from "./Ordering.ts"
 import { ownTermCommit } from "./OwnTermCommit.ts"
 import { bounded } from "./Quiescence.ts"
 import { quorumOfVoters } from "./QuorumOfVoters.ts"
+import { refusedIsSilent } from "./RefusedIsSilent.ts"
+import { slowMinority } from "./SlowMinority.ts"
+import { stability } from "./Stability.ts"
 import { stateDigests } from "./StateDigests.ts"
 import { stateMachineSafety } from "./StateMachineSafety.ts"
 
@@ -39,5 +43,9 @@ export const allInvariants: ReadonlyArray<(view: GlobalView) => Invariant> = [
   quorumOfVoters,
   membershipChange,
   identity,
-  bounded
+  refusedIsSilent,
+  bounded,
+  stability,
+  slowMinority,
+  commitKnown
 ]

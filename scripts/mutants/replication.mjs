@@ -164,8 +164,8 @@ export const replication = [
     expect: ["I9", "I3", "R12", "I11", "end of a node"],
     edits: [{
       file: "roles/Replication.ts",
-      from: "      first !== undefined && first.index === progress.next && progress.maySend",
-      to: "      first !== undefined && progress.maySend"
+      from: "    if (first?.index !== progress.next || !this.holds(entries)) return\n",
+      to: "    if (first === undefined || !this.holds(entries)) return\n"
     }]
   },
   {

@@ -112,7 +112,9 @@ export class GlobalView {
   readonly votes = new Map<Term, Map<NodeId, NodeId>>()
   readonly applied = new AppliedHistory()
   readonly coverage = new Coverage()
-  readonly snapshots = new SnapshotLedger(this.coverage)
+  /** Snapshots that took the place of a log, and what becomes of each. */
+  snapshots = 0
+  readonly ledger = new SnapshotLedger(this.coverage)
   /** While nothing is wrong with the leader, and little with anybody else; else null. */
   calm: Calm | null = null
   /** How often a node became leader, and how often it was another one than before. */
@@ -210,6 +212,7 @@ export class GlobalView {
   installed(view: NodeView, last: LogId, keepsLog: boolean): void {
     const node = this.node(view.id)
     node.hasAppended = true
+    this.snapshots++
     if (!keepsLog) this.begin(node, last)
     for (const invariant of this.invariants) invariant.installed?.(node, last)
   }

@@ -109,7 +109,7 @@ export class SimCluster<App = never> {
       hardState: this.view.hardStateDurable.bind(this.view),
       written: this.view.logDurable.bind(this.view),
       broken: this.world.violate.bind(this.world),
-      snapshots: this.view.snapshots
+      snapshots: this.view.ledger
     })
     const { app, clocks, settings } = this.options
     const parts = {

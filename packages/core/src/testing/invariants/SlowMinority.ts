@@ -1,6 +1,6 @@
 /**
  * A minority that is slow, or away, slows nobody: what a healthy leader appends is committed as soon as the others have
- * it (paper §2: "a minority of slow servers need not impact overall system performance"). Checked while the run is calm.
+ * it (paper §2: a minority of slow servers need not impact overall system performance). Checked while it is calm.
  */
 import type { Calm } from "../CalmPhase.ts"
 import type { GlobalView } from "../GlobalView.ts"

@@ -1,6 +1,6 @@
 /**
- * A healthy leader leads on: neither a member that comes and goes, hears or reaches nobody, or is slow, nor one that was
- * removed brings another election (thesis §4.2.3, §9.6). Checked while the run is calm.
+ * A healthy leader leads on: neither a member that comes and goes, hears or reaches nobody, or is slow, nor one that
+ * was removed brings another election (thesis §4.2.3, §9.6). Checked while the run is calm.
  */
 import type { GlobalView } from "../GlobalView.ts"
 import type { Invariant } from "./Invariant.ts"

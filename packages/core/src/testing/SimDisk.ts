@@ -123,7 +123,7 @@ export class SimDisk {
     this.stateDevice.crash()
   }
 
-  /** The term of the entry that it holds, or held before it was wiped or put back: what it acknowledged was true then. */
+  /** The term of the entry that it holds, or held before it was wiped or put back: what it acknowledged was true. */
   acknowledgedTermAt(index: LogIndex): Term | undefined {
     return this.termAt(index) ?? this.wiped[index - this.wipedBase - 1]?.term
   }

@@ -193,7 +193,7 @@ export class SegmentLog {
   /** Makes the next segment, unless it is there, and removes what is free beyond that. */
   private prepare(): void {
     if (this.making !== null && this.current + 1 < this.segments.length && this.freed.length <= keptSpares) return
-    const before = this.making ?? Promise.resolve()
+    const before = this.making?.catch(forgiveLackOfSpace) ?? Promise.resolve()
     this.making = before.then(async () => {
       if (this.current + 1 >= this.segments.length) this.segments.push(await this.make())
       // From the oldest on: a crash must not leave an older one with a gap behind it.
@@ -217,7 +217,7 @@ export class SegmentLog {
       return { head, name, file: used.file, bytes: used.bytes }
     }
     if (used !== undefined) await this.discard(used)
-    const file = await this.files.create(unfinished, wanted)
+    const file = await this.files.create(unfinished, wanted).catch(markLackOfSpace)
     await file.write(encodeHead(head), 0)
     await this.files.rename(unfinished, name)
     return { head, name, file, bytes: wanted }
@@ -230,5 +230,20 @@ export class SegmentLog {
 }
 
 const ignore = () => {}
+
+/**
+ * There was no room for a new file. Nothing was promised of it, so it is tried again when it is needed, where any other
+ * failure is that of the log.
+ */
+class LackOfSpace extends Error {}
+
+const markLackOfSpace = (cause: unknown): never => {
+  const lacks = cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
+  throw lacks ? new LackOfSpace(cause.message, { cause }) : cause
+}
+
+const forgiveLackOfSpace = (cause: unknown): void => {
+  if (!(cause instanceof LackOfSpace)) throw cause
+}
 
 const damaged = (why: string) => new StorageFailed({ message: `the log is damaged: ${why}. ${howToReplace}` })

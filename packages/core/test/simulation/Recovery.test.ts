@@ -77,6 +77,8 @@ describe("recovery", () => {
       cluster.crash(leader)
       cluster.restart(leader, false)
       cluster.run(i * 0.4)
+      const seen = cluster.view.node(cluster.node(leader).id).last
+      if (seen !== null) assert.isAtLeast(seen.term, cluster.node(leader).disk.term)
     }
     cluster.converge()
     assert.strictEqual(cluster.call(leader, get("k49", { consistency: "stale" })), "v")
@@ -92,7 +94,10 @@ describe("recovery", () => {
       cluster.run(seed * 0.3)
       const before = write.pollUnsafe()
       cluster.crash(leader)
+      // Nobody is left who could say: with another leader it would be sent again, and its session would know.
+      cluster.isolate(follower)
       cluster.until("the answer", () => write.pollUnsafe() !== undefined)
+      cluster.heal()
       cluster.converge()
       const value = tagOf(cluster.exit(follower, get("k")))
       const answer = tagOf(write.pollUnsafe()!)

@@ -1,4 +1,4 @@
-/** How long a dial waits, and for what: who dials goes on to another node, or tries again, only once it has given up. */
+/** How long a dial waits, and for what: who dials tries again, or another node, only once it has given up. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { spawn } from "node:child_process"

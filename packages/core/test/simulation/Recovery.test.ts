@@ -90,6 +90,8 @@ describe("recovery", () => {
       const cluster = SimCluster.make({ nodes: 3, seed })
       const leader = leaderOf(cluster)
       const [follower] = followersOf(cluster)
+      // Its first write would open its session before.
+      cluster.call(follower, set("warm", "0"))
       const write = cluster.fork(follower, set("k", "1", { timeout: 2000 }))
       cluster.run(seed * 0.3)
       const before = write.pollUnsafe()

@@ -1,19 +1,9 @@
 /** Faults of disks: slow, hung, failing once or for a while, full, rotten, wiped. */
 import type { LogIndex } from "../domain/Position.ts"
 import type { Acts, Adversary } from "./Adversary.ts"
-import type { Prng } from "./Prng.ts"
+import { FaultMaker } from "./FaultMaker.ts"
 
-class DiskFaults<App> {
-  private readonly adversary: Adversary<App>
-  private readonly random: Prng
-  private readonly electionTimeoutMs: number
-
-  constructor(adversary: Adversary<App>) {
-    this.adversary = adversary
-    this.random = adversary.random
-    this.electionTimeoutMs = adversary.plan.electionTimeoutMs
-  }
-
+class DiskFaults<App> extends FaultMaker<App> {
   readonly slowDisk = () => {
     const { logDevice } = this.adversary.anyNode().disk
     const before = logDevice.faults.meanDelayMs

@@ -1,22 +1,9 @@
 /** Faults of links: cut, one way or both, flapping, clogged, slow, and mended at the worst moment. */
 import type { Acts, Adversary } from "./Adversary.ts"
+import { FaultMaker } from "./FaultMaker.ts"
 import { forgeEnvelope } from "./Forger.ts"
-import type { Prng } from "./Prng.ts"
-import type { SimCluster } from "./SimCluster.ts"
 
-class LinkFaults<App> {
-  private readonly adversary: Adversary<App>
-  private readonly cluster: SimCluster<App>
-  private readonly random: Prng
-  private readonly electionTimeoutMs: number
-
-  constructor(adversary: Adversary<App>) {
-    this.adversary = adversary
-    this.cluster = adversary.cluster
-    this.random = adversary.random
-    this.electionTimeoutMs = adversary.plan.electionTimeoutMs
-  }
-
+class LinkFaults<App> extends FaultMaker<App> {
   /** Mends all links; in some runs the leader dies at that very moment, so that whoever was cut off may win. */
   private readonly healLater = () =>
     this.adversary.later(this.adversary.lasting(), () => {

@@ -3,23 +3,10 @@
  * disk hangs, or for so long that only a snapshot helps; or it comes back with an older disk.
  */
 import type { Acts, Adversary } from "./Adversary.ts"
-import type { Prng } from "./Prng.ts"
-import type { SimCluster } from "./SimCluster.ts"
+import { FaultMaker } from "./FaultMaker.ts"
 import type { SimNode } from "./SimNode.ts"
 
-class MachineFaults<App> {
-  private readonly adversary: Adversary<App>
-  private readonly cluster: SimCluster<App>
-  private readonly random: Prng
-  private readonly electionTimeoutMs: number
-
-  constructor(adversary: Adversary<App>) {
-    this.adversary = adversary
-    this.cluster = adversary.cluster
-    this.random = adversary.random
-    this.electionTimeoutMs = adversary.plan.electionTimeoutMs
-  }
-
+class MachineFaults<App> extends FaultMaker<App> {
   /** The leader, mostly: it is what a machine that comes back may still take itself for. */
   private likelyLeader(): SimNode<App> {
     const leader = this.cluster.leader()

@@ -4,22 +4,9 @@ import { DistKv } from "../DistKv.ts"
 import { ownFeatures } from "../domain/Features.ts"
 import type { Acts, Adversary } from "./Adversary.ts"
 import { crashPoints } from "./CrashPoint.ts"
-import type { Prng } from "./Prng.ts"
-import type { SimCluster } from "./SimCluster.ts"
+import { FaultMaker } from "./FaultMaker.ts"
 
-class ProcessFaults<App> {
-  private readonly adversary: Adversary<App>
-  private readonly cluster: SimCluster<App>
-  private readonly random: Prng
-  private readonly electionTimeoutMs: number
-
-  constructor(adversary: Adversary<App>) {
-    this.adversary = adversary
-    this.cluster = adversary.cluster
-    this.random = adversary.random
-    this.electionTimeoutMs = adversary.plan.electionTimeoutMs
-  }
-
+class ProcessFaults<App> extends FaultMaker<App> {
   readonly pause = () => {
     const node = this.adversary.anyNode()
     node.pause()

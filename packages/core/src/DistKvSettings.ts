@@ -57,7 +57,7 @@ export const defaultLimits: Limits = {
   pendingReads: 65_536,
   uncommittedBytes: 64 * 1024 * 1024,
   inflightBytes: 4 * 1024 * 1024,
-  logWindowBytes: 64 * 1024 * 1024,
+  logWindowBytes: 16 * 1024 * 1024,
   historyRevisions: 100_000,
   historyBytes: 256 * 1024 * 1024,
   logEntries: 100_000,

@@ -40,6 +40,25 @@ describe("the program's door", () => {
     60_000
   )
 
+  it.live(
+    "bounds a node's young generation in the very process that was started, and leaves a bound alone",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* temporaryDirectory
+        const argumentsOf = (pid: number) =>
+          spawnSync("ps", ["-ww", "-o", "args=", "-p", `${pid}`], { encoding: "utf8" }).stdout
+        const flagsOf = (name: string, nodeFlags: ReadonlyArray<string>) =>
+          Effect.gen(function*() {
+            const node = yield* startNode(path.join(directory, name), bootstrap, { nodeFlags })
+            assert.strictEqual(node.ready.pid, node.pid)
+            return argumentsOf(node.pid).split(" ").filter((argument) => argument.includes("semi"))
+          })
+        assert.deepStrictEqual(yield* flagsOf("a", []), ["--max-semi-space-size=16"])
+        assert.deepStrictEqual(yield* flagsOf("b", ["--max_semi_space_size=4"]), ["--max_semi_space_size=4"])
+      }),
+    60_000
+  )
+
   it.live("the bundle is the whole program", () =>
     Effect.gen(function*() {
       const dir = yield* bundleDirectory

@@ -203,6 +203,8 @@ export interface NodeMetrics {
   readonly electionsStarted: number
   readonly leaderChanges: number
   readonly preVotesRejected: number
+  /** How often this node, leading, was held up for more than half an election time-out. */
+  readonly leaderPauses: number
   /** How often replicas' digests of the state differed without a majority for either. */
   readonly disagreements: number
   readonly proposalsPending: number

@@ -85,6 +85,7 @@ export const metricsOf = (
   electionsStarted: node.counters.elections,
   leaderChanges: node.counters.leaderChanges,
   preVotesRejected: node.counters.preVotesRejected,
+  leaderPauses: node.counters.pauses,
   disagreements: node.counters.disagreements,
   proposalsPending: node.writes.count,
   proposals: calls.proposals,

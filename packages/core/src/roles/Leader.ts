@@ -16,6 +16,7 @@ import type { LogIndex } from "../domain/Position.ts"
 import { stamp } from "../domain/RecordCodec.ts"
 import { commitIndex } from "../rules/Commitment.ts"
 import { historyToCut } from "../rules/History.ts"
+import { Pauses } from "../rules/Pauses.ts"
 import { isQuorum } from "../rules/Quorum.ts"
 import type { Administer, NodeMessage } from "../state/NodeMessage.ts"
 import type { PendingWrite } from "../state/PendingWrites.ts"
@@ -46,7 +47,8 @@ export class Leader {
   private uncommittedBytes = 0
   private cutIndex = 0 as LogIndex
   private lastBeatAt: number
-  /** With the disk reserve reached, or the disk stuck: when leadership may be offered again. */
+  private readonly pauses: Pauses
+  /** While this node is unwell: when leadership may be offered again. */
   private handAgainAt = 0
   /** After a pause the quorum gets until then to be heard of again. */
   private graceUntil = 0
@@ -55,6 +57,7 @@ export class Leader {
     this.node = node
     node.setLeader(node.id)
     this.lastBeatAt = node.now
+    this.pauses = new Pauses(node.parts.electionTimeout, node.parts.heartbeat, node.now)
     this.replication = new Replication(node, readForPeer)
     this.changes = new Changes(node, this.replication, (membership) => this.add({ _tag: "Configure", membership }))
     this.handover = new Handover(node, this.replication)
@@ -329,14 +332,15 @@ export class Leader {
     const { electionTimeout } = node.parts
     // What the followers answered meanwhile may lie unread in the sockets.
     if (node.now - this.lastBeatAt > electionTimeout / 2) this.graceUntil = node.now + electionTimeout / 2
+    if (this.pauses.beat(this.lastBeatAt, node.now)) node.counters.pauses++
     this.lastBeatAt = node.now
     if (this.hasLostQuorum() || this.diskIsStuck()) return node.become("Follower")
     this.replication.retry()
     this.replication.beginRound()
     this.changes.tick(this.mayChange)
     if (this.handover.tick()) this.takeParked()
-    // Its followers replicate, commit and elect without this node's disk.
-    const isUnwell = node.diskFull || node.diskIsStuckFor(electionTimeout / 2)
+    // Its followers replicate, commit and elect without this node's disk, and no later than it comes to beat.
+    const isUnwell = node.diskFull || node.diskIsStuckFor(electionTimeout / 2) || this.pauses.areMany(node.now)
     if (isUnwell && node.now >= this.handAgainAt) {
       // Proposals are held while it lasts, so a target that does not take over is not asked again at once.
       this.handAgainAt = node.now + 10 * electionTimeout

@@ -12,6 +12,7 @@ import { hasFeature } from "../domain/Membership.ts"
 import type { PeerMessageOf } from "../domain/PeerMessage.ts"
 import type { LogIndex } from "../domain/Position.ts"
 import { isSameSnapshot, type SnapshotId } from "../domain/Snapshot.ts"
+import { backOff } from "../rules/BackOff.ts"
 import type { Progress } from "../rules/Progress.ts"
 import type { SnapshotNews } from "../state/SnapshotDesk.ts"
 import type { NodeState } from "./NodeState.ts"
@@ -35,6 +36,10 @@ export class SnapshotSending {
   private readonly progress: ReadonlyMap<NodeId, Progress>
   private readonly transfers = new Map<NodeId, Transfer>()
   private building = false
+  /** Who found what it got damaged: how often in a row, and until when (milliseconds, monotonic) it is left alone. */
+  private readonly refusals = new Map<NodeId, { readonly times: number; readonly until: number }>()
+  /** The snapshot that was found damaged last: those who have begun with it may go on, nobody begins with it. */
+  private suspect: SnapshotId | null = null
 
   constructor(node: NodeState, progress: ReadonlyMap<NodeId, Progress>) {
     this.node = node
@@ -64,6 +69,10 @@ export class SnapshotSending {
   retry(): void {
     const { node } = this
     for (const [id, transfer] of this.transfers) {
+      if (!this.progress.has(id)) {
+        this.transfers.delete(id)
+        continue
+      }
       transfer.held = false
       if (node.now - transfer.movedAt < 2 * node.parts.heartbeat) continue
       transfer.sent = transfer.acknowledged
@@ -95,11 +104,14 @@ export class SnapshotSending {
     if (transfer === undefined || !isSameSnapshot(transfer.id, id)) return null
     if (progress === "done") {
       this.transfers.delete(from)
+      this.refusals.delete(from)
       return id.last.index
     }
     if (progress === "damaged") {
-      this.transfers.clear()
-      this.build()
+      this.transfers.delete(from)
+      this.suspect = id
+      const times = (this.refusals.get(from)?.times ?? 0) + 1
+      this.refusals.set(from, { times, until: node.now + backOff(times, node.parts.electionTimeout) })
       return null
     }
     if (progress === "installing") transfer.acknowledged = id.bytes
@@ -128,7 +140,10 @@ export class SnapshotSending {
     const { node } = this
     const current = node.parts.snapshots.current()
     let transfer = this.transfers.get(id)
-    if (current === null || current.last.index < node.log.base.index) {
+    if (node.now < (this.refusals.get(id)?.until ?? 0)) return
+    const isSuspect = transfer === undefined && this.suspect !== null && current !== null &&
+      isSameSnapshot(current, this.suspect)
+    if (current === null || isSuspect || current.last.index < node.log.base.index) {
       this.transfers.delete(id)
       return this.build()
     }
@@ -145,6 +160,7 @@ export class SnapshotSending {
   private build(): void {
     if (this.building) return
     this.building = true
+    this.suspect = null
     this.node.parts.snapshots.build()
   }
 

@@ -9,6 +9,8 @@ export interface Counters {
   retried: number
   disagreements: number
   snapshotsInstalled: number
+  /** How often this node, leading, was held up for more than half an election time-out. */
+  pauses: number
 }
 
 export const zeroCounters = (): Counters => ({
@@ -19,5 +21,6 @@ export const zeroCounters = (): Counters => ({
   forwarded: 0,
   retried: 0,
   disagreements: 0,
-  snapshotsInstalled: 0
+  snapshotsInstalled: 0,
+  pauses: 0
 })

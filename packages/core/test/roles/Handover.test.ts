@@ -128,6 +128,58 @@ describe("a handover", () => {
     assert.lengthOf(bench.take("TimeoutNow"), 1)
   })
 
+  /** A leader whose followers answer at once, and that is held up for so long between two heartbeats, time after time. */
+  const heldUp = (pauses: ReadonlyArray<number>, { full = false, before = 100 } = {}) => {
+    const bench = caughtUp()
+    bench.deliver(
+      ...[2, 3].map((from) => peer(from, { _tag: "LinkReport", term: term(2), links: [], version: "", full }))
+    )
+    let round = 1
+    const beats = (ms: number) => {
+      bench.elapse(ms).deliver(beat)
+      round++
+      bench.deliver(accepted(2, 2, 1, round), accepted(3, 2, 1, round))
+    }
+    for (let i = 0; i < before; i++) beats(100)
+    for (const pause of pauses) {
+      beats(pause)
+      beats(100)
+    }
+    return bench
+  }
+
+  it("of a leader that is held up again and again, though always back in time", () => {
+    const bench = heldUp([700, 650, 650])
+    assert.isNotEmpty(bench.take("TimeoutNow"))
+    assert.strictEqual(bench.node.counters.pauses, 3)
+  })
+
+  it("is not wished for by a leader that is held up now and then, or not for long", () => {
+    for (const pauses of [[700, 700], [600, 600, 600, 600, 600, 600]]) {
+      assert.isEmpty(heldUp(pauses).take("TimeoutNow"), `${pauses}`)
+    }
+    assert.isEmpty(heldUp([700, 650, 650], { before: 0 }).take("TimeoutNow"), "it has led for a moment only")
+    // Two pauses, and the third one when the first is forgotten.
+    const rare = heldUp([700, 700, ...Array.from({ length: 46 }, () => 100), 700])
+    assert.strictEqual(rare.node.counters.pauses, 3)
+    assert.isEmpty(rare.take("TimeoutNow"))
+  })
+
+  it("of a leader that is held up again and again finds nobody where all others have full disks", () => {
+    assert.isEmpty(heldUp([700, 650, 650, 650], { full: true }).take("TimeoutNow"))
+  })
+
+  it("of a leader that is held up is not tried again at once", () => {
+    const bench = heldUp([700, 650, 650])
+    bench.take("TimeoutNow")
+    for (let i = 110; i < 130; i++) bench.elapse(100).deliver(beat).deliver(accepted(2, 2, 1, i), accepted(3, 2, 1, i))
+    // The order is repeated while the attempt lasts, and there is no second attempt.
+    assert.isAtMost(bench.take("TimeoutNow").length, 10)
+    bench.take("TimeoutNow")
+    for (let i = 130; i < 165; i++) bench.elapse(100).deliver(beat).deliver(accepted(2, 2, 1, i), accepted(3, 2, 1, i))
+    assert.isEmpty(bench.take("TimeoutNow"))
+  })
+
   it("asks another voter when the first did not take over", () => {
     const bench = caughtUp()
     bench.administer(transfer(2))

@@ -80,6 +80,11 @@ const raft = (out: Exposition, status: Status, node: NodeMetrics): void => {
   out.counter("raft_leader_changes_total", "Changes of the known leader.", node.leaderChanges)
   out.counter("raft_elections_started_total", "Elections this node started.", node.electionsStarted)
   out.counter("raft_prevote_rejected_total", "Pre-votes this node was refused.", node.preVotesRejected)
+  out.counter(
+    "raft_leader_pauses_total",
+    "Times that this node, leading, was held up for more than half an election time-out.",
+    node.leaderPauses
+  )
   out.counter("state_disagreements_total", "States that differed without a majority for either.", node.disagreements)
   out.gauge("raft_proposals_committed_index", "The highest index known to be committed.", status.commit)
   out.gauge("raft_proposals_applied_index", "The highest index applied.", status.applied)

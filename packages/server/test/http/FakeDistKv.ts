@@ -50,6 +50,7 @@ const noMetrics: NodeMetrics = {
   electionsStarted: 1,
   leaderChanges: 1,
   preVotesRejected: 0,
+  leaderPauses: 0,
   disagreements: 0,
   proposalsPending: 0,
   proposals: 0,

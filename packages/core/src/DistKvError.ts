@@ -104,6 +104,13 @@ export class StorageFailed extends Schema.TaggedError<StorageFailed>()("StorageF
   readonly applied: Applied = "unknown"
 }
 
+/** What messages of `StorageFailed` end with where nothing that the directory holds can be believed any more. */
+export const howToReplace =
+  "Its data cannot be trusted: move the directory away, and let this node join again as a new one"
+
+/** Whether starting the node again is of no use: it is to be replaced by a new one with an empty directory. */
+export const isToBeReplaced = (error: StorageFailed): boolean => error.message.includes(howToReplace)
+
 /** The cluster refuses the change; `reason` says why. `final` is true where asking again cannot help. */
 export class MembershipRejected extends Schema.TaggedError<MembershipRejected>()("MembershipRejected", {
   reason: Schema.String,

@@ -29,4 +29,6 @@ export interface ServerConfig {
   readonly trust: Trust
   /** Free space, in bytes, below which the store refuses to grow. */
   readonly diskReserveBytes: number | undefined
+  /** The file of the node's mark, on another volume than its data; undefined: in its directory. */
+  readonly markFile: string | undefined
 }

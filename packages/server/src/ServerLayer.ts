@@ -30,7 +30,11 @@ const nodeLayer = (config: ServerConfig, http: string): Layer.Layer<DistKv | Ssh
       heartbeat: config.heartbeat,
       trust: config.trust
     })),
-    Layer.provide(LmdbStorage.layer({ directory: config.dataDir, reserveBytes: config.diskReserveBytes }))
+    Layer.provide(LmdbStorage.layer({
+      directory: config.dataDir,
+      markFile: config.markFile,
+      reserveBytes: config.diskReserveBytes
+    }))
   )
 
 /**

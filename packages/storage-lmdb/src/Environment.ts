@@ -6,7 +6,7 @@
  * `batch` commits on a thread of LMDB's, so the event loop goes on; it would commit a part if its body threw, so
  * everything is encoded and checked before.
  */
-import { StorageFailed } from "@distkv/core"
+import { howToReplace, StorageFailed } from "@distkv/core"
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { Database, RootDatabase, Transaction } from "lmdb"
@@ -15,7 +15,7 @@ import { stat } from "node:fs/promises"
 import { settlesSoon, watched } from "./CommitWatch.ts"
 import type { DiskFunctions } from "./Disk.ts"
 import type { FailStop } from "./Failure.ts"
-import { howToReplace, storageFailed } from "./Failure.ts"
+import { storageFailed } from "./Failure.ts"
 import { prepareLmdbFile } from "./LmdbHeader.ts"
 
 /** What LMDB's own types leave out. */

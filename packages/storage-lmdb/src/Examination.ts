@@ -1,7 +1,6 @@
 /** What is checked about a directory as a whole before it is believed. Each check throws `StorageFailed`. */
 import type { Identity } from "@distkv/core"
-import { logStart, StorageFailed } from "@distkv/core"
-import { howToReplace } from "./Failure.ts"
+import { howToReplace, logStart, StorageFailed } from "@distkv/core"
 import type { LmdbState } from "./LmdbState.ts"
 import type { LogBackend } from "./LogBackend.ts"
 import type { MarkFile } from "./MarkFile.ts"

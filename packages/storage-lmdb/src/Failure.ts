@@ -9,10 +9,6 @@ export const reasonOf = (cause: unknown): string => cause instanceof Error ? cau
 export const storageFailed = (doing: string, cause: unknown): StorageFailed =>
   cause instanceof StorageFailed ? cause : new StorageFailed({ message: `${doing}: ${reasonOf(cause)}`, cause })
 
-/** What an operator does with a directory whose data cannot be trusted any more. */
-export const howToReplace =
-  "Its data cannot be trusted: move the directory away, and let this node join again as a new one"
-
 /** Says that a later program wrote what this one found. */
 export const newerFormat = (what: string, found: number, known: number): StorageFailed =>
   new StorageFailed({

@@ -18,9 +18,8 @@
  * revision, mod revision, version and lease id as u64 each; and for the entry: value length u32, value.
  */
 import type { Entry, HistoryEvent, Key, PreviousEntry, Revision } from "@distkv/core"
-import { StorageFailed } from "@distkv/core"
+import { howToReplace, StorageFailed } from "@distkv/core"
 import { crc32 } from "node:zlib"
-import { howToReplace } from "./Failure.ts"
 import { getU64, putU64 } from "./U64.ts"
 
 const blockVersion = 1

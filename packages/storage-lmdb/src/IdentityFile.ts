@@ -1,10 +1,10 @@
 /** The file `identity.json`: what makes the directory this node and no other. */
 import type { Identity } from "@distkv/core"
-import { Identity as IdentitySchema, StorageFailed } from "@distkv/core"
+import { howToReplace, Identity as IdentitySchema, StorageFailed } from "@distkv/core"
 import { Schema } from "effect"
 import { crc32 } from "node:zlib"
 import { readFileIfPresent, replaceFile } from "./DurableFile.ts"
-import { howToReplace, newerFormat, reasonOf } from "./Failure.ts"
+import { newerFormat, reasonOf } from "./Failure.ts"
 
 export const identityFormat = 1
 

@@ -2,9 +2,9 @@
  * The sub-database `log`: one row for each entry, its key the index as u64 big-endian, its value the record as it is.
  */
 import type { LogEntry, LogIndex, Term, TermRun } from "@distkv/core"
-import { entryAt, flawOfRecord, StorageFailed } from "@distkv/core"
+import { entryAt, flawOfRecord, howToReplace, StorageFailed } from "@distkv/core"
 import type { Batch, Environment, Rows } from "./Environment.ts"
-import { howToReplace, reading } from "./Failure.ts"
+import { reading } from "./Failure.ts"
 
 const keyBytes = 8
 const twoTo32 = 2 ** 32

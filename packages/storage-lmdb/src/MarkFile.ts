@@ -23,12 +23,12 @@
  * | 152 | 4 | CRC-32 of bytes 0 to 152 |
  */
 import type { HardState, Incarnation, LogIndex, NodeId, Term } from "@distkv/core"
-import { StorageFailed } from "@distkv/core"
+import { howToReplace, StorageFailed } from "@distkv/core"
 import type { FileHandle } from "node:fs/promises"
 import { open } from "node:fs/promises"
 import { crc32 } from "node:zlib"
 import { readFileIfPresent, replaceFile } from "./DurableFile.ts"
-import { howToReplace, newerFormat } from "./Failure.ts"
+import { newerFormat } from "./Failure.ts"
 
 export interface Mark {
   readonly incarnation: Incarnation

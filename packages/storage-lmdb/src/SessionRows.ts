@@ -8,10 +8,9 @@
  * | end - 4 | 4 | CRC-32 of everything before, little-endian |
  */
 import type { SessionRow } from "@distkv/core"
-import { sessionKey, sessionKeyBytes, StorageFailed } from "@distkv/core"
+import { howToReplace, sessionKey, sessionKeyBytes, StorageFailed } from "@distkv/core"
 import { crc32 } from "node:zlib"
 import type { Batch, Rows } from "./Environment.ts"
-import { howToReplace } from "./Failure.ts"
 
 const checksumBytes = 4
 

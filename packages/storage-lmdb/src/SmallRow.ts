@@ -8,10 +8,10 @@
  * | 1 | … | JSON |
  * | end - 4 | 4 | CRC-32, little-endian, of the row's name in UTF-8 and everything before |
  */
-import { StorageFailed } from "@distkv/core"
+import { howToReplace, StorageFailed } from "@distkv/core"
 import { Schema } from "effect"
 import { crc32 } from "node:zlib"
-import { howToReplace, reasonOf } from "./Failure.ts"
+import { reasonOf } from "./Failure.ts"
 
 const rowVersion = 1
 

@@ -19,9 +19,8 @@
  * | end - 4 | 4 | CRC-32 of the key and everything before |
  */
 import type { Entry, Key, Revision } from "@distkv/core"
-import { StorageFailed } from "@distkv/core"
+import { howToReplace, StorageFailed } from "@distkv/core"
 import { crc32 } from "node:zlib"
-import { howToReplace } from "./Failure.ts"
 import { getU64, putU64 } from "./U64.ts"
 
 const rowVersion = 1

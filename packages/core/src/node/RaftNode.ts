@@ -3,7 +3,7 @@
  * for ever, with a committer, a checkpointer and errands beside them.
  */
 import { Clock, Duration, Effect, Random, type Scope } from "effect"
-import { type StartError, StorageFailed } from "../DistKvError.ts"
+import { howToReplace, type StartError, StorageFailed } from "../DistKvError.ts"
 import type { Settings } from "../DistKvSettings.ts"
 import { encodeCommand } from "../domain/CommandCodec.ts"
 import { ownFeatures } from "../domain/Features.ts"
@@ -155,8 +155,7 @@ const settle = Effect.fnUntraced(function*(
   const found = recovered.identity === null || drawn.founding ? yield* store.recover : recovered
   if (found.hardState === null) {
     return yield* new StorageFailed({
-      message: "this directory has an identity but no term and vote: the log's files are gone. " +
-        "Restore the whole directory, or join as a new node with an empty one"
+      message: `this directory has an identity but no term and vote: the log's files are gone. ${howToReplace}`
     })
   }
   return { found, hardState: found.hardState, identity }

@@ -3,7 +3,7 @@
  * the memberships in it and to fill the memory window.
  */
 import { Effect } from "effect"
-import { StorageFailed } from "../DistKvError.ts"
+import { howToReplace, StorageFailed } from "../DistKvError.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
 import { flawOfFeatures } from "../domain/Features.ts"
 import { commandKind, type LogEntry } from "../domain/LogEntry.ts"
@@ -46,8 +46,7 @@ export const recoverState = Effect.fnUntraced(function*(
     return yield* new StorageFailed({
       message:
         `the checkpointed state stands at entry ${applied.index} of term ${applied.term}, which the log, ending ` +
-        `at ${found.last}, does not have: log and state do not belong together. Restore the whole directory, or join ` +
-        "as a new node with an empty one"
+        `at ${found.last}, does not have: log and state do not belong together. ${howToReplace}`
     })
   }
   const log = new RaftLog(terms)

@@ -156,7 +156,7 @@ describe("a handover", () => {
 
   it("is not wished for by a leader that is held up now and then, or not for long", () => {
     for (const pauses of [[700, 700], [600, 600, 600, 600, 600, 600]]) {
-      assert.isEmpty(heldUp(pauses).take("TimeoutNow"), `${pauses}`)
+      assert.isEmpty(heldUp(pauses).take("TimeoutNow"), pauses.join(" "))
     }
     assert.isEmpty(heldUp([700, 650, 650], { before: 0 }).take("TimeoutNow"), "it has led for a moment only")
     // Two pauses, and the third one when the first is forgotten.

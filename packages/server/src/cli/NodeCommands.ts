@@ -88,6 +88,10 @@ const startFlags = {
     0,
     "Free bytes on the disk below which the store refuses to grow, 256 MiB unless told otherwise"
   ),
+  markFile: optionalText(
+    "mark-file",
+    "Where this node's mark is kept: on another volume than its data it also notices a directory that was put back whole"
+  ),
   readyFile: optionalText("ready-file", "Write the addresses as JSON to this file once the listeners are up"),
   logLevel,
   logFormat

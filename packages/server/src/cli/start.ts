@@ -16,6 +16,7 @@ import { narrate } from "./narrate.ts"
 import type { StartFlags } from "./NodeCommands.ts"
 import { noteLine, printJson, printLine, styled } from "./Output.ts"
 import { readyOf, writeReadyFile } from "./ReadyFile.ts"
+import { tellHowToReplace } from "./replacing.ts"
 import { onHangup, outliveHangup, untilStopped } from "./Signals.ts"
 
 const poll = Duration.millis(20)
@@ -34,6 +35,7 @@ const configOf = (flags: StartFlags): ServerConfig => ({
   heartbeat: flags.heartbeat,
   clockDrift: flags.clockDrift,
   diskReserveBytes: flags.diskReserve,
+  markFile: flags.markFile,
   trust: flags.trust
 })
 
@@ -86,7 +88,12 @@ const serve = Effect.fnUntraced(function*(flags: StartFlags) {
   yield* outliveHangup
   yield* check(config)
   yield* makeKeys(flags.dataDir)
-  const context = yield* Effect.mapError(Layer.build(ServerLayer.layer(config)), asFailure)
+  const telling = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
+    effect.pipe(
+      Effect.tapError((error) => tellHowToReplace(error, flags.dataDir, flags.markFile)),
+      Effect.mapError(asFailure)
+    )
+  const context = yield* telling(Layer.build(ServerLayer.layer(config)))
   const kv = Context.get(context, DistKv)
   const http = Context.get(context, HttpServer).url
   if (flags.readyFile !== undefined) {
@@ -94,9 +101,9 @@ const serve = Effect.fnUntraced(function*(flags: StartFlags) {
   }
   yield* onHangup(Context.get(context, SshTransport).reload)
   // A node that is closed says no more; why it closed is what `stopped` says.
-  const telling = Effect.catchTag(narrate, "Shutdown", () => Effect.never)
-  const work = Effect.all([enterCluster(flags, http), telling], { concurrency: "unbounded" })
-  yield* Effect.raceFirst(Effect.provideContext(work, context), Effect.mapError(kv.stopped, asFailure))
+  const narrating = Effect.catchTag(narrate, "Shutdown", () => Effect.never)
+  const work = Effect.all([enterCluster(flags, http), narrating], { concurrency: "unbounded" })
+  yield* Effect.raceFirst(Effect.provideContext(work, context), telling(kv.stopped))
 }, Effect.scoped)
 
 /** Runs a node until it is told to stop, is refused for good, or its storage fails. */

@@ -63,6 +63,36 @@ describe("a node and its directory", () => {
     60_000
   )
 
+  // scenario: D09
+  it.live("put back whole to an older state is refused where its mark is kept elsewhere", () =>
+    Effect.gen(function*() {
+      const place = yield* temporaryDirectory
+      const [dir, mark, copy] = ["n1", "n1.mark", "copy"].map((name) => path.join(place, name)) as [
+        string,
+        string,
+        string
+      ]
+      const run = Effect.fnUntraced(function*(flags: ReadonlyArray<string>, key: string) {
+        const node = yield* startNode(dir, [...flags, "--mark-file", mark])
+        yield* node.serves
+        yield* (yield* clientOf([node])).set(key, "v")
+        yield* node.signal("SIGTERM")
+        assert.strictEqual((yield* within("the node closes", closing, node.ended, node.stderr)).status, 0)
+      })
+      yield* run(bootstrap, "a")
+      assert.isTrue(fs.existsSync(mark))
+      assert.isFalse(fs.existsSync(path.join(dir, "mark")))
+      fs.cpSync(dir, copy, { recursive: true })
+      yield* run([], "b")
+      fs.rmSync(dir, { recursive: true })
+      fs.renameSync(copy, dir)
+      const start = ["start", "--data-dir", dir, "--raft", "127.0.0.1:0", "--http", "127.0.0.1:0", "--mark-file", mark]
+      const refused = yield* runProgram(start)
+      assert.strictEqual(refused.status, 1)
+      assert.match(refused.stderr, /is behind its mark|replaced by an older copy/)
+      assert.include(refused.stderr, `mv ${mark} ${dir}.damaged/`)
+    }), 60_000)
+
   // scenario: M20
   it.live("--bootstrap and another --node-id are refused where there is an identity", () =>
     Effect.gen(function*() {

@@ -9,8 +9,7 @@
  * Steps and reads may overlap, steps may not; the caller gives one after another.
  */
 import type { HardState, Incarnation, LogEntry, LogId, LogIndex, TermRun } from "@distkv/core"
-import { StorageFailed } from "@distkv/core"
-import { howToReplace } from "../Failure.ts"
+import { howToReplace, StorageFailed } from "@distkv/core"
 import { frameSize, putFrame, readEntries, readHead, type Step } from "./Frame.ts"
 import type { OpenSegment } from "./OpenSegment.ts"
 import { encodeHead, newHead, segmentHeadBytes, segmentName } from "./Segment.ts"

@@ -6,8 +6,8 @@
  * stood there was acknowledged. A damaged last frame cannot be told from a torn one here; the mark knows better.
  */
 import type { HardState, Incarnation, Term } from "@distkv/core"
-import { logStart, StorageFailed } from "@distkv/core"
-import { howToReplace, newerFormat } from "../Failure.ts"
+import { howToReplace, logStart, StorageFailed } from "@distkv/core"
+import { newerFormat } from "../Failure.ts"
 import { frameAfter, type FrameHead, frameVersion, readEntries, readHead } from "./Frame.ts"
 import type { OpenSegment } from "./OpenSegment.ts"
 import { decodeHead, numberOfName, segmentHeadBytes, segmentVersion } from "./Segment.ts"

@@ -4,7 +4,8 @@ import { LmdbStorage } from "@distkv/storage-lmdb"
 import { Effect, Layer, Result } from "effect"
 import { spawn } from "node:child_process"
 import { failed } from "../ExitStatus.ts"
-import { printJson, printLine, styled } from "../Output.ts"
+import { noteLine, printJson, printLine, styled } from "../Output.ts"
+import { replacementOf } from "../replacing.ts"
 import { checkThere } from "./directories.ts"
 
 interface Flags {
@@ -24,10 +25,8 @@ const report = Effect.fnUntraced(function*(flags: Flags, problems: ReadonlyArray
     if (sound) yield* printLine(`${styled("green", "sound")}: ${flags.dataDir}`)
   }
   if (!sound) {
-    return yield* failed(
-      `${flags.dataDir} is damaged. While a majority of the cluster is well, replace this node: remove the member, and ` +
-        "join a new node with an empty directory. Otherwise restore a backup"
-    )
+    for (const line of replacementOf(flags.dataDir, flags.markFile)) yield* noteLine(line)
+    return yield* failed(`${flags.dataDir} is damaged`)
   }
 })
 

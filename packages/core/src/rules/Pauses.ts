@@ -3,8 +3,9 @@
  * leader that is held up for an election time-out is replaced anyway (§5.2); one that comes back just in time, again
  * and again, keeps its office and makes everybody wait.
  *
- * Invariant: fewer than `pausesMost` pauses within `timeOuts` election time-outs say nothing; a pause is forgotten after
- * that long, and a new leader has that long to show itself: where every machine is too busy, the office must not go round.
+ * Invariant: fewer than `pausesMost` pauses within `timeOuts` election time-outs say nothing; a pause is forgotten
+ * after that long, and a new leader has that long to show itself: where every machine is too busy, the office must not
+ * go round.
  */
 const pausesMost = 3
 const timeOuts = 10

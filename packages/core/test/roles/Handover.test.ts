@@ -128,7 +128,7 @@ describe("a handover", () => {
     assert.lengthOf(bench.take("TimeoutNow"), 1)
   })
 
-  /** A leader whose followers answer at once, and that is held up for so long between two heartbeats, time after time. */
+  /** A leader whose followers answer at once, and that is held up for so long between heartbeats, time after time. */
   const heldUp = (pauses: ReadonlyArray<number>, { full = false, before = 100 } = {}) => {
     const bench = caughtUp()
     bench.deliver(

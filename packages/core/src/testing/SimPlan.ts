@@ -223,7 +223,7 @@ const drawSettings = (random: Prng, isTight: boolean): SettingsInput => ({
 const drawLogLimits = (random: Prng): SettingsInput["limits"] => ({
   logEntries: random.pick([3, 3, 10, 10, 30, 100, 100_000]),
   ...(random.chance(0.3) ? { logBytes: random.pick([1000, 10_000]) } : {}),
-  ...(random.chance(0.5) ? { snapshotBytesPerSecond: random.pick([10_000, 300_000, 3_000_000]) } : {})
+  ...(random.chance(0.5) ? { snapshotBytesPerSecond: random.pick([100_000, 300_000, 3_000_000]) } : {})
 })
 
 const drawWorkload = (random: Prng): Workload => ({

@@ -111,21 +111,18 @@ export const service = [
     }]
   },
   {
-    id: "applies-replaced-entry",
-    bug: "own",
-    what: "entries leave memory before the disk has them, and one read back that the log has replaced is applied",
-    expect: ["I5", "I3", "I11", "end of a node"],
+    id: "reads-after-compaction",
+    bug: "B52, own",
+    what: "entries read back for a follower are sent although the log was compacted beyond them meanwhile",
+    expect: ["I9", "I3", "I11", "end of a node"],
     note:
-      "The check alone is a second defence: entries leave the window only when they are applied and on the disk, so " +
-      "nothing that is read back was replaced, and without it seeds saw nothing. Both are taken away now.",
+      "It takes the place of one that applied what was read back without looking whether the log had replaced it: " +
+      "entries leave the window only when they are applied and on the disk, so that look is a second defence, and " +
+      "without it nothing happens that anybody could notice.",
     edits: [{
-      file: "roles/NodeState.ts",
-      from: "      if (entry.index > this.commit || entry.term !== this.log.termAt(entry.index)) return\n",
-      to: "      if (entry.index > this.commit) return\n"
-    }, {
-      file: "roles/NodeState.ts",
-      from: "this.log.evict(Math.min(this.machine.applied, this.durable.index) as LogIndex, ",
-      to: "this.log.evict(this.log.last, "
+      file: "roles/Replication.ts",
+      from: "    if (first?.index !== progress.next || !this.holds(entries)) return\n",
+      to: "    if (first?.index !== progress.next) return\n"
     }]
   },
   {

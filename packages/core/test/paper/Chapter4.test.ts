@@ -13,6 +13,7 @@ import {
   configure,
   peer,
   put,
+  rejected,
   vote,
   voteRequest
 } from "../roles/Bench.ts"
@@ -102,7 +103,41 @@ describe("§4.1, changing one server at a time", () => {
   })
 })
 
+describe("figure 4.1, AddServer and RemoveServer", () => {
+  it("1. a server that does not lead does nothing of it itself: the leader that it knows is asked", () => {
+    const bench = new Bench({ log: [1], term: 1 }).deliver(append(2, 1, [1, 1])).persist()
+    bench.take("AppendReply")
+    const ends = [bench.administer(addLearner(4)), bench.administer(remove(3))]
+    const asked = bench.take("AdminRequest")
+    assert.deepStrictEqual(asked.map(({ message, to }) => [to, message.command._tag]), [
+      [id(2), "AddMember"],
+      [id(2), "RemoveMember"]
+    ])
+    assert.deepStrictEqual([ends.flat(), memberIds(bench)], [[], ["n1", "n2", "n3"]])
+  })
+
+  it("5. of RemoveServer: a leader that is removed steps down, and answers before", () => {
+    const bench = new Bench({ membership: cluster(2) }).lead([2]).deliver(accepted(2, 2, 1))
+    const ends = bench.administer(remove(1))
+    for (let i = 0; i < 15 && memberIds(bench).includes("n1"); i++) {
+      bench.elapse(100).deliver(beat, accepted(2, 2, 1, 2 + i))
+    }
+    bench.persist().deliver(accepted(2, 2, 2))
+    assert.deepStrictEqual([tags(ends), bench.node.role], [["Removed"], "Follower"])
+  })
+})
+
 describe("§4.2.1, catching up new servers", () => {
+  it("the log of a new server is empty: where it begins is known after its first answer", () => {
+    const bench = new Bench({ log: [1, 1, 1], term: 1 }).lead([2]).deliver(accepted(2, 2, 4))
+    bench.administer(addLearner(4))
+    bench.elapse(100).deliver(beat)
+    const probe = bench.take("AppendRequest").find(({ to }) => to === id(4))!.message
+    bench.deliver(rejected(4, 2, Number(probe.previous.index), [0, 0], probe.round))
+    const sent = bench.take("AppendRequest").filter(({ to }) => to === id(4))
+    assert.deepStrictEqual(sent.map(({ message }) => [message.previous.index, message.entries.length]), [[index(0), 5]])
+  })
+
   it("a new server gets the log without a vote, and is counted in no majority", () => {
     const bench = leader()
     bench.administer(addLearner(4))

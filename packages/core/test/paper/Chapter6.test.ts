@@ -1,6 +1,6 @@
 /**
  * Chapter 6 of the thesis, client interaction, and §3.10, transferring leadership, sentence by sentence. The sentences
- * are paraphrased.
+ * are paraphrased. Sessions (§6.3) are in `Sessions.test.ts`.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { accepted, append, Bench, cluster, electionTimeout, peer, put, putRecord, rejected } from "../roles/Bench.ts"

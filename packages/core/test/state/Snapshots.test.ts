@@ -5,21 +5,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import type { Command } from "../../src/domain/Command.ts"
-import { encodeCommand } from "../../src/domain/CommandCodec.ts"
 import type { Key } from "../../src/domain/Entry.ts"
 import { ownFeatures } from "../../src/domain/Features.ts"
-import type { ClusterId } from "../../src/domain/Identity.ts"
-import type { LogEntry } from "../../src/domain/LogEntry.ts"
-import type { LogIndex, Revision, Term } from "../../src/domain/Position.ts"
-import { stamp } from "../../src/domain/RecordCodec.ts"
+import type { Revision } from "../../src/domain/Position.ts"
 import type { SnapshotHeader, SnapshotRow } from "../../src/domain/Snapshot.ts"
 import { SnapshotReader } from "../../src/domain/SnapshotReader.ts"
-import * as MemoryStateStore from "../../src/MemoryStateStore.ts"
-import { StateMachine } from "../../src/state/StateMachine.ts"
 import { plain } from "../domain/Samples.ts"
 import { member, node } from "../rules/Voters.ts"
+import { clusterId, Machine } from "./Machine.ts"
 
-const clusterId = "0123456789abcdef0123456789abcdef" as ClusterId
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 
 const Step = Schema.TaggedUnion({
@@ -77,43 +71,10 @@ const commandOf = (step: Exclude<Step, { _tag: "Checkpoint" }>, revision: number
   }
 }
 
-/** A machine over a store in memory. */
-class Subject {
-  readonly state = new MemoryStateStore.MemoryState()
-  readonly store = MemoryStateStore.make(this.state)
-  machine = new StateMachine(this.store, null)
-
-  /** One that begins with the snapshot of `source`, moved as bytes. */
-  static of(source: Subject): Subject {
-    const subject = new Subject()
-    const snapshot = source.snapshot()
-    const meta = Effect.runSync(Effect.scoped(Effect.gen(function*() {
-      const incoming = yield* subject.store.receive
-      for (let at = 0; at < snapshot.id.bytes; at += 700) yield* incoming.append(yield* snapshot.read(at, 700))
-      yield* incoming.prepare
-      return yield* incoming.install
-    })))
-    subject.machine = new StateMachine(subject.store, meta)
-    return subject
-  }
-
-  checkpoint(): void {
-    if (!this.machine.isDirty) return
-    Effect.runSync(this.store.checkpoint(this.machine.freeze()))
-    this.machine.thaw()
-  }
-
-  /** The snapshot of everything applied. */
-  snapshot() {
-    this.checkpoint()
-    return this.state.snapshot(clusterId)!
-  }
-}
-
-const read = (subject: Subject): { readonly header: SnapshotHeader; readonly rows: ReadonlyArray<SnapshotRow> } => {
+const read = (machine: Machine): { readonly header: SnapshotHeader; readonly rows: ReadonlyArray<SnapshotRow> } => {
   const rows: Array<SnapshotRow> = []
   const reader = new SnapshotReader({ header: () => {}, row: (row) => rows.push(row) })
-  const { id, read: piece } = subject.snapshot()
+  const { id, read: piece } = machine.snapshot()
   reader.push(Effect.runSync(piece(0, id.bytes)))
   return { header: reader.end().header, rows }
 }
@@ -125,33 +86,30 @@ describe("a snapshot", () => {
     "taken at any time, with the log after it, is the state of the whole log",
     [Schema.Array(Step).check(Schema.isMaxLength(60)), small(60)],
     ([steps, cut]) => {
-      const whole = new Subject()
-      let restored: Subject | null = null
+      const whole = new Machine()
+      let restored: Machine | null = null
       const sessions: Array<number> = []
-      let index = 0
       const both = (command: Command, session = 0, sequence = 0) => {
-        const place = ++index as LogIndex
-        const entry = (): LogEntry => stamp(encodeCommand(command, session, sequence, 0), 1 as Term, place)
-        const outcome = whole.machine.apply(entry())
+        const outcome = whole.apply(command, { session, sequence })
         if (outcome._tag === "SessionOpened") sessions.push(outcome.session)
         if (restored === null) return
-        assert.deepStrictEqual(plain(restored.machine.apply(entry())), plain(outcome))
-        assert.strictEqual(restored.machine.digest.current, whole.machine.digest.current)
+        assert.deepStrictEqual(plain(restored.apply(command, { session, sequence })), plain(outcome))
+        assert.strictEqual(restored.inner.digest.current, whole.inner.digest.current)
       }
       both(configure(3))
       steps.forEach((step, i) => {
-        if (i === cut) restored = Subject.of(whole)
+        if (i === cut % steps.length) restored = Machine.of(whole)
         if (step._tag === "Checkpoint") return whole.checkpoint()
         const session = "session" in step ? sessions[step.session] ?? 0 : 0
         both(
-          commandOf(step, whole.machine.revision),
+          commandOf(step, whole.inner.revision),
           session,
           session === 0 ? 0 : 1 + ("sequence" in step ? step.sequence : 0)
         )
       })
-      restored ??= Subject.of(whole)
+      restored ??= Machine.of(whole)
       assert.deepStrictEqual(restored.snapshot().id, whole.snapshot().id)
-      assert.deepStrictEqual(plain(restored.machine.membership), plain(whole.machine.membership))
+      assert.deepStrictEqual(plain(restored.inner.membership), plain(whole.inner.membership))
     },
     { arbitrary: { runs: 200 } }
   )
@@ -159,22 +117,15 @@ describe("a snapshot", () => {
   // scenario: S16
   // fails-with: snapshots-without-digest snapshots-without-sessions
   it("says all that a state is: its place, the committed members, both revisions, history, sessions, digest", () => {
-    const subject = new Subject()
-    const commands: ReadonlyArray<readonly [Command, session?: number, sequence?: number]> = [
-      [configure(3)],
-      [{ _tag: "OpenSession", owner: null }],
-      [put(0, 5)],
-      [put(1, 6)],
-      [{ _tag: "Delete", key: key(0), ifRevision: null }],
-      [{ _tag: "CutHistory", revision: 1 as Revision }],
-      [configure(2)]
-    ]
-    let session = 0
-    commands.forEach(([command], i) => {
-      const outcome = subject.machine.apply(stamp(encodeCommand(command), 4 as Term, (i + 1) as LogIndex))
-      if (outcome._tag === "SessionOpened") session = outcome.session
-    })
-    subject.machine.apply(stamp(encodeCommand(put(2, 7), session, 9, 0), 5 as Term, 8 as LogIndex))
+    const subject = new Machine()
+    subject.apply(configure(3), { term: 4 })
+    const session = subject.openSession()
+    subject.apply(put(0, 5), { term: 4 })
+    subject.apply(put(1, 6), { term: 4 })
+    subject.apply({ _tag: "Delete", key: key(0), ifRevision: null }, { term: 4 })
+    subject.apply({ _tag: "CutHistory", revision: 1 as Revision }, { term: 4 })
+    subject.apply(configure(2), { term: 4 })
+    subject.apply(put(2, 7), { session, sequence: 9, term: 5 })
     const { header, rows } = read(subject)
     assert.deepStrictEqual(plain({ last: header.last, clusterId: header.clusterId }), {
       last: { term: 5, index: 8 },
@@ -188,15 +139,15 @@ describe("a snapshot", () => {
     assert.deepStrictEqual([header.revision, header.compactRevision, header.keys], [4, 1, 2] as Array<unknown>)
     assert.isAbove(header.historyBytes, header.historyCutBytes)
     assert.isAbove(header.historyCutBytes, 0)
-    assert.strictEqual(header.digest, subject.machine.digest.current)
+    assert.strictEqual(header.digest, subject.inner.digest.current)
     const count = (tag: SnapshotRow["_tag"]) => rows.filter((row) => row._tag === tag).length
     assert.deepStrictEqual([count("Entry"), count("Event")], [2, 3])
     assert.isAbove(count("Session"), 0)
     const events = rows.flatMap((row) => row._tag === "Event" ? [Number(row.event.revision)] : [])
     assert.deepStrictEqual(events, [2, 3, 4], "what was cut is gone")
     // What its session did is known to whoever begins with it.
-    const copy = Subject.of(subject)
-    const again = copy.machine.apply(stamp(encodeCommand(put(2, 7), session, 9, 0), 5 as Term, 9 as LogIndex))
-    assert.deepStrictEqual([again._tag, copy.machine.revision], ["Put", 4] as Array<unknown>)
+    const copy = Machine.of(subject)
+    const again = copy.apply(put(2, 7), { session, sequence: 9, term: 5 })
+    assert.deepStrictEqual([again._tag, copy.inner.revision], ["Put", 4] as Array<unknown>)
   })
 })

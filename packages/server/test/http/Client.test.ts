@@ -137,6 +137,8 @@ describe("the client", () => {
 })
 
 describe("fail-over", () => {
+  // scenario: P17
+  // fails-with: asks-one-endpoint-only
   it.live("goes on to the next endpoint where nothing was sent, and prefers the one that answered", () =>
     connected((_, store, url) =>
       Effect.gen(function*() {
@@ -154,6 +156,8 @@ describe("fail-over", () => {
       })
     ))
 
+  // scenario: P17
+  // fails-with: asks-one-endpoint-only
   it.live("goes on where a node says that it did nothing", () =>
     connected((_, store, url) =>
       connected((_, __, leaderless) =>
@@ -208,6 +212,7 @@ describe("fail-over", () => {
       }))
     ))
 
+  // scenario: P17
   it.live("passes on what is left of the deadline, and gives up when a node stays silent", () =>
     Effect.scoped(Effect.gen(function*() {
       const targets: Array<string> = []

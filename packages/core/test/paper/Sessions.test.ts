@@ -98,7 +98,7 @@ describe("§6.3, sessions end", () => {
       one.openSession()
       return [first, second].map((session) => one.apply(put("k"), { session, sequence: 2 })._tag)
     }
-    const seen = [run(servers[0]!, (one) => one), run(servers[1]!, Machine.of)]
+    const seen = [run(servers[0]!, (one) => one), run(servers[1]!, (one) => Machine.of(one))]
     assert.deepStrictEqual(seen, [["Put", "SessionExpired"], ["Put", "SessionExpired"]])
   })
 

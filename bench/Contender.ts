@@ -60,8 +60,8 @@ export interface Cluster {
   readonly start: () => Promise<void>
   /** Answers once every node is well and a leader takes writes; asked before each measurement. */
   readonly ready: () => Promise<void>
-  /** Writes every key of so many once, before the first load that reads them. */
-  readonly fill: (keys: number, valueBytes: number) => Promise<void>
+  /** Writes every key of so many once, the first `from` excepted, before the first load that reads them. */
+  readonly fill: (keys: number, valueBytes: number, from?: number) => Promise<void>
   /** The leader's process first. */
   readonly processes: () => ReadonlyArray<Measured>
   readonly stop: () => Promise<void>

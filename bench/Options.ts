@@ -10,6 +10,7 @@ export interface Options {
   readonly only: ReadonlyArray<string> | undefined
   readonly at: "leader" | "all"
   readonly keys: ReadonlyArray<number> | undefined
+  readonly writes: number | undefined
   readonly quick: boolean
   /** Where the data go. */
   readonly dir: string
@@ -28,6 +29,7 @@ export const help = `npm run bench -- [NAME] [options]       without a name: all
   --quick          short turns: shows that everything works, and nothing more
   --clients LIST   how many clients call at once
   --keys LIST      growth: how many keys
+  --writes N       endurance: how many writes (default 10 million)
   --rounds N       how often everybody has a turn
   --seconds N      of each measurement
   --warm-up N      seconds of the same load before a contender's first measurement (a second before the later ones)
@@ -45,6 +47,7 @@ const config = {
   clients: { type: "string" },
   keys: { type: "string" },
   rounds: { type: "string" },
+  writes: { type: "string" },
   seconds: { type: "string" },
   "warm-up": { type: "string" },
   only: { type: "string" },
@@ -68,7 +71,7 @@ const positive = (name: string, text: string): number => {
 /** Throws where they cannot be understood. */
 export const parseOptions = (args: ReadonlyArray<string>): Options => {
   const { values } = parseArgs({ args: [...args], options: config })
-  const number = (name: "rounds" | "seconds" | "warm-up") => {
+  const number = (name: "rounds" | "seconds" | "warm-up" | "writes") => {
     const text = values[name]
     return text === undefined ? undefined : positive(name, text)
   }
@@ -78,6 +81,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options => {
     clients: numbers("clients"),
     keys: numbers("keys"),
     rounds: number("rounds"),
+    writes: number("writes"),
     seconds: number("seconds"),
     warmUp: number("warm-up"),
     only: values.only?.split(","),

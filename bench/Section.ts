@@ -1,7 +1,7 @@
 /** A part of the benchmarks that can be run by itself. */
 import type { Cluster, Contender } from "./Contender.ts"
 import type { Options } from "./Options.ts"
-import { type Findings, reporter, shown } from "./report/Report.ts"
+import { type Chart, type Findings, reporter, shown } from "./report/Report.ts"
 import { chartsOver, summarize, type Summary, summaryTable } from "./report/Summary.ts"
 import { atSite, fillAll, type Group, minutesOf, type Plan, run, type Site } from "./Rounds.ts"
 import { findTools } from "./Tools.ts"
@@ -25,6 +25,8 @@ export interface Comparison {
   readonly axis: string
   /** Charts over this value of each row; none where it is absent. */
   readonly xOf?: (summary: Summary) => number
+  /** A further chart. */
+  readonly chartOf?: (summaries: ReadonlyArray<Summary>) => Chart
   /** Further tables. */
   readonly conclude?: (summaries: ReadonlyArray<Summary>) => Pick<Findings, "tables">
   readonly notes?: ReadonlyArray<string>
@@ -73,7 +75,10 @@ export const comparing = (
             ...comparison.notes ?? []
           ],
           tables: [summaryTable(title, axis, summaries), ...comparison.conclude?.(summaries).tables ?? []],
-          charts: xOf === undefined ? [] : chartsOver(name, title, axis, summaries, xOf),
+          charts: [
+            ...xOf === undefined ? [] : chartsOver(name, title, axis, summaries, xOf),
+            ...comparison.chartOf === undefined ? [] : [comparison.chartOf(summaries)]
+          ],
           raw: measurements
         })
       }

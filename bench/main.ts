@@ -3,11 +3,30 @@ import { document } from "./document.ts"
 import { help, parseOptions } from "./Options.ts"
 import type { Section } from "./Section.ts"
 import { commit, embedded, linearizable, mixed, stale, writes } from "./sections/comparisons.ts"
+import { cost } from "./sections/cost.ts"
+import { endurance } from "./sections/endurance.ts"
+import { growth } from "./sections/growth.ts"
+import { limits } from "./sections/limits.ts"
+import { nodes } from "./sections/nodes.ts"
 import { peers } from "./sections/peers.ts"
+import { profile } from "./sections/profile.ts"
 import { installTools } from "./Tools.ts"
 
 /** In the order in which they run; `commit` is a selection for those who work on the write path. */
-const everything: ReadonlyArray<Section> = [peers, writes, linearizable, stale, embedded, mixed]
+const everything: ReadonlyArray<Section> = [
+  peers,
+  writes,
+  linearizable,
+  stale,
+  embedded,
+  mixed,
+  limits,
+  cost,
+  nodes,
+  growth,
+  endurance,
+  profile
+]
 const byName = new Map([...everything, commit].map((section) => [section.name, section]))
 
 const usage = `${help}\n  document         makes the tables and plots of docs/PERFORMANCE.md from the results\n${

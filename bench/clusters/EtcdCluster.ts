@@ -114,10 +114,11 @@ export const etcd = (folder: string, nodes = 3): EtcdCluster => {
     ready: async () => {
       leader = await until("etcd elects a leader", () => findLeader(members))
     },
-    fill: async (keys, valueBytes) => {
+    fill: async (keys, valueBytes, from = 0) => {
       await output(generator, [
         `-endpoints=${endpoints("leader").join(",")}`,
         "-fill",
+        `-from=${from}`,
         "-clients=16",
         `-keys=${keys}`,
         `-value-bytes=${valueBytes}`

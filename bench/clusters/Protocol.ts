@@ -10,7 +10,7 @@ export type Assignment =
 
 export type Question =
   | { readonly ask: "status" }
-  | { readonly ask: "fill"; readonly keys: number; readonly valueBytes: number }
+  | { readonly ask: "fill"; readonly keys: number; readonly valueBytes: number; readonly from: number }
   | { readonly ask: "load"; readonly level: Level; readonly ms: number }
 
 /** A cluster as one of its nodes sees it. */

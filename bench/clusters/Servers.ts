@@ -60,10 +60,10 @@ const clusterAt = async (http: string): Promise<ClusterJson> => {
 }
 
 /** Writes many keys with each call, so that a million takes a minute. */
-const fillAt = async (http: string, keys: number, valueBytes: number): Promise<void> => {
+const fillAt = async (http: string, keys: number, valueBytes: number, from: number): Promise<void> => {
   const perCall = Math.max(1, Math.min(128, Math.floor(262_144 / valueBytes)))
   const value = "x".repeat(valueBytes)
-  let next = 0
+  let next = from
   const writer = async () => {
     while (next < keys) {
       const first = next
@@ -134,7 +134,7 @@ export const servers = (folder: string, options: ServersOptions = {}): Servers =
     ready: async () => {
       leader = await until(`${options.name ?? "distkv"} elects a leader`, findLeader)
     },
-    fill: (keys, valueBytes) => fillAt(`http://${new URL(leader?.http ?? "").host}`, keys, valueBytes),
+    fill: (keys, valueBytes, from = 0) => fillAt(leader?.http ?? "", keys, valueBytes, from),
     kill: async (id) => {
       const node = nodes.find((one) => one.id === id)
       if (node !== undefined) await end(node.child)

@@ -105,8 +105,8 @@ const make = (name: string, begin: (children: Array<ChildProcess>) => Promise<vo
         return agreed ? children[reports.findIndex(({ leads }) => leads)] : undefined
       })
     },
-    fill: async (keys, valueBytes) => {
-      await put(led(), { ask: "fill", keys, valueBytes })
+    fill: async (keys, valueBytes, from = 0) => {
+      await put(led(), { ask: "fill", keys, valueBytes, from })
     },
     load: (at, level, ms) => {
       const others = at === "all" ? children.filter((child) => child !== leader) : []
@@ -174,7 +174,7 @@ export const etcd3Of = (etcd: EtcdCluster): Contender => {
     ready: async () => {
       await Promise.all(children.map(statusOf))
     },
-    fill: (keys, valueBytes) => etcd.fill(keys, valueBytes),
+    fill: (keys, valueBytes, from) => etcd.fill(keys, valueBytes, from),
     processes: () => children.map((child, i) => ({ name: `s${i + 1}`, pid: pidOf(child) })),
     stop: async () => {
       await Promise.all(children.splice(0).map(end))

@@ -93,7 +93,7 @@ const answer = Effect.fnUntraced(function*(service: Service, question: Question)
     case "status":
       return { answer: "status", report: yield* service.report } satisfies Answer
     case "fill":
-      yield* fill(yield* service.store, question.keys, question.valueBytes)
+      yield* fill(yield* service.store, question.keys, question.valueBytes, question.from)
       return { answer: "filled" } satisfies Answer
     case "load":
       return {

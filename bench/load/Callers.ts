@@ -46,11 +46,15 @@ export const call = Effect.fnUntraced(function*(store: Store, level: Level, ms: 
   return { operations, errors, seconds, latencies: encodeIntoCompressedBase64(micros) } satisfies Called
 })
 
-/** Writes every key once. */
-export const fill = (store: Store, keys: number, valueBytes: number): Effect.Effect<void, unknown> => {
+/** Writes every key once, the first `from` excepted. */
+export const fill = (store: Store, keys: number, valueBytes: number, from: number): Effect.Effect<void, unknown> => {
   const value = new Uint8Array(valueBytes).fill(120)
-  return Effect.forEach(Array.from({ length: keys }, (_, i) => i), (i) => store.set(keyOf(i), value), {
-    concurrency: 256,
-    discard: true
-  })
+  return Effect.forEach(
+    Array.from({ length: Math.max(0, keys - from) }, (_, i) => from + i),
+    (i) => store.set(keyOf(i), value),
+    {
+      concurrency: 256,
+      discard: true
+    }
+  )
 }

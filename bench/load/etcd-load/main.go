@@ -49,7 +49,7 @@ func ask(client *clientv3.Client, reading, serializable bool, key, value string)
 }
 
 // Writes every key once, many in each transaction.
-func fill(opened []*clientv3.Client, keys, writers int, value string) {
+func fill(opened []*clientv3.Client, from, keys, writers int, value string) {
 	perCall := 262144 / len(value) // a transaction's size is limited, and so is the number of its operations
 	if perCall > 100 {
 		perCall = 100
@@ -74,7 +74,7 @@ func fill(opened []*clientv3.Client, keys, writers int, value string) {
 			}
 		}(opened[writer%len(opened)])
 	}
-	for first := 0; first < keys; first += perCall {
+	for first := from; first < keys; first += perCall {
 		firsts <- first
 	}
 	close(firsts)
@@ -90,6 +90,7 @@ func main() {
 	valueBytes := flag.Int("value-bytes", 256, "size of each value")
 	reads := flag.Float64("reads", 0, "the part of the calls that read, 0 to 1")
 	serializable := flag.Bool("serializable", false, "read what the asked node has")
+	from := flag.Int("from", 0, "with fill: leave out so many keys")
 	filling := flag.Bool("fill", false, "write every key once, and end")
 	flag.Parse()
 
@@ -109,7 +110,7 @@ func main() {
 
 	value := strings.Repeat("x", *valueBytes)
 	if *filling {
-		fill(opened, *keys, *clients, value)
+		fill(opened, *from, *keys, *clients, value)
 		return
 	}
 	took := make([][]float64, *clients)

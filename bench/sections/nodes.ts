@@ -1,0 +1,51 @@
+/** What more nodes cost. */
+import { httpOf, servers } from "../clusters/Servers.ts"
+import { readsBy, writesBy } from "../Contender.ts"
+import type { Chart } from "../report/Report.ts"
+import type { Summary } from "../report/Summary.ts"
+import { planOf } from "../Rounds.ts"
+import { comparing } from "../Section.ts"
+
+const chartOf = (summaries: ReadonlyArray<Summary>): Chart => ({
+  file: "nodes",
+  title: "Calls per second by the size of the cluster",
+  x: { label: "nodes", scale: "linear" },
+  y: { label: "calls/s", scale: "linear" },
+  series: [...new Set(summaries.map(({ label }) => label))].map((name) => ({
+    name,
+    points: summaries.filter(({ label }) => label === name).map(({ contender, perSecond }) => ({
+      x: Number.parseInt(contender, 10),
+      y: perSecond.median,
+      low: perSecond.least,
+      high: perSecond.most
+    }))
+  }))
+})
+
+export const nodes = comparing(
+  "nodes",
+  "One, three, five and seven nodes",
+  "writes and linearizable reads over HTTP with 1, 3, 5 and 7 nodes",
+  (site, options) => {
+    const clusters = (options.quick ? [1, 3] : [1, 3, 5, 7]).map((size) =>
+      servers(site.folderOf(`of-${size}`), { name: `${size} ${size === 1 ? "node" : "nodes"}`, nodes: size })
+    )
+    const contenders = clusters.map((cluster) => ({
+      ...httpOf(cluster, "leader"),
+      describe: `servers over SSH, on disk, wrk at the leader of ${cluster.name}`
+    }))
+    return {
+      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      groups: [
+        { label: "64 writing", level: writesBy(64), contenders },
+        { label: "256 writing", level: writesBy(256), contenders },
+        { label: "64 reading", level: readsBy(64, "linearizable"), contenders }
+      ],
+      filled: clusters,
+      rivalOf: () => "3 nodes",
+      axis: "clients",
+      chartOf,
+      notes: ["ratio: to three nodes; all nodes share the machine's processors"]
+    }
+  }
+)

@@ -11,11 +11,13 @@ await session.post("Profiler.setSamplingInterval", { interval: 500 })
 let written = 0
 let running = false
 
-process.on("SIGUSR2", async () => {
+const turn = async () => {
   running = !running
   if (running) return session.post("Profiler.start")
   const { profile } = await session.post("Profiler.stop")
   const file = join(process.env["BENCH_PROFILES"] ?? ".", `${process.pid}-${++written}.cpuprofile`)
   writeFileSync(`${file}.part`, JSON.stringify(profile))
   renameSync(`${file}.part`, file)
-})
+}
+
+process.on("SIGUSR2", () => void turn())

@@ -3,6 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { version } from "../version.ts"
+import { benchCommand } from "./BenchCommand.ts"
 import { memberCommand, statusCommand, transferCommand } from "./ClusterCommands.ts"
 import { ExitStatus, statusOfExit } from "./ExitStatus.ts"
 import { Json } from "./Flags.ts"
@@ -29,7 +30,8 @@ export const command = Command.make("distkv").pipe(
     backupCommand,
     restoreCommand,
     verifyCommand,
-    recoverCommand
+    recoverCommand,
+    benchCommand
   ]),
   Command.withGlobalFlags([Json])
 )

@@ -72,7 +72,11 @@ describe("the command line", () => {
         [["start", "--election-timeout", "10ms", "--heartbeat", "1ms"], "electionTimeout"],
         [["start", "--node-id", "a b"], "nodeId"],
         [["start", "--raft", "0.0.0.0:12000"], "--advertise"],
-        [["member", "add", "n4", "--public-key", "x"], "--address"]
+        [["member", "add", "n4", "--public-key", "x"], "--address"],
+        [["bench", "--read-ratio", "1.5"], "--read-ratio"],
+        [["bench", "--keys", "20000"], "--keys"],
+        [["bench", "--clients", "0"], "--clients"],
+        [["bench", "--value-size", "2000000"], "--value-size"]
       ]
       const dir = yield* temporaryDirectory
       yield* each(wrong, ([args, says]) =>
@@ -92,8 +96,7 @@ describe("the command line", () => {
         "lock",
         "elect",
         "lease",
-        "token",
-        "bench"
+        "token"
       ]
       const absent = [
         ...commands.map((command) => [command, "x"]),

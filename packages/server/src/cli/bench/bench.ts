@@ -95,7 +95,7 @@ const show = Effect.fnUntraced(function*(load: Load, counts: Counts, begins: num
       errors: tallies.reduce((sum, { failures }) => sum + failures, 0)
     })
   }
-  yield* Effect.sync(() => stderr.write(`\r\u001b[K${line()}`)).pipe(
+  return yield* Effect.sync(() => stderr.write(`\r\u001b[K${line()}`)).pipe(
     Effect.andThen(Effect.sleep(Duration.millis(200))),
     Effect.forever,
     Effect.ensuring(Effect.sync(() => stderr.write("\r\u001b[K")))

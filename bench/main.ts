@@ -2,6 +2,7 @@
 import { document } from "./document.ts"
 import { help, parseOptions } from "./Options.ts"
 import type { Section } from "./Section.ts"
+import { check } from "./sections/check.ts"
 import { commit, embedded, linearizable, mixed, stale, writes } from "./sections/comparisons.ts"
 import { cost } from "./sections/cost.ts"
 import { endurance } from "./sections/endurance.ts"
@@ -27,7 +28,7 @@ const everything: ReadonlyArray<Section> = [
   endurance,
   profile
 ]
-const byName = new Map([...everything, commit].map((section) => [section.name, section]))
+const byName = new Map([...everything, commit, check].map((section) => [section.name, section]))
 
 const usage = `${help}\n  document         makes the tables and plots of docs/PERFORMANCE.md from the results\n${
   [...byName.values()].map(({ about, name }) => `  ${name.padEnd(16)} ${about}`).join("\n")

@@ -17,8 +17,11 @@ export const start = (command: string, args: ReadonlyArray<string>, options: Spa
   keep(spawn(command, args, options))
 
 /** A program of this folder, on this Node, with a channel for messages; standard output stays the benchmark's own. */
-export const startProgram = (file: URL, args: ReadonlyArray<string>): ChildProcess =>
-  keep(fork(file, args, { stdio: ["ignore", 2, 2, "ipc"] }))
+export const startProgram = (
+  file: URL,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {}
+): ChildProcess => keep(fork(file, args, { stdio: ["ignore", 2, 2, "ipc"], env: { ...process.env, ...env } }))
 
 export const pidOf = (child: ChildProcess): number => {
   if (child.pid === undefined) throw new Error(`${child.spawnfile} could not be started`)

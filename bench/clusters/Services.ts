@@ -30,8 +30,10 @@ export const makeDirectories = async (folder: string, nodes: number): Promise<Re
   return directories
 }
 
-const launch = (assignment: Assignment): ChildProcess =>
-  startProgram(new URL("service.ts", import.meta.url), [JSON.stringify(assignment)])
+const ownProgram = new URL("service.ts", import.meta.url)
+
+const launch = (assignment: Assignment, program = ownProgram, env: Readonly<Record<string, string>> = {}) =>
+  startProgram(program, [JSON.stringify(assignment)], env)
 
 /** Above what a fill of millions takes. */
 const patienceMs = 600_000
@@ -124,9 +126,16 @@ const make = (name: string, begin: (children: Array<ChildProcess>) => Promise<vo
   }
 }
 
-export const inMemory = (): Services =>
-  make("memory", async (children) => {
-    children.push(launch({ kind: "memory" }))
+/** `program` is another checkout's `service.ts`; this one's unless told otherwise. */
+export const inMemory = (
+  { env, name = "memory", program }: {
+    readonly name?: string
+    readonly program?: URL
+    readonly env?: Readonly<Record<string, string>>
+  } = {}
+): Services =>
+  make(name, async (children) => {
+    children.push(launch({ kind: "memory" }, program, env))
   })
 
 export const onDisk = (folder: string): Services =>
@@ -145,7 +154,7 @@ export const onDisk = (folder: string): Services =>
 
 /** distkv under its own process' callers, in memory. */
 export const memoryOf = (services: Services): Contender => ({
-  name: "memory",
+  name: services.name,
   describe: "distkv, three nodes and the callers in one process, in memory, every message encoded",
   clusters: [services],
   load: (level, ms) => services.load("leader", level, ms)

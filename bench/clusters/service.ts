@@ -25,8 +25,18 @@ const reportOf = (kv: Kv): Effect.Effect<NodeReport, unknown> =>
     ready: ready.leader && ready.applied && ready.storage && ready.open
   }))
 
+/** What each write costs beside the write, for the check of the check; otherwise nothing. */
+const burnMicros = Number(process.env["BENCH_BURN_MICROS"] ?? "0")
+
+const burn = () => {
+  const until = performance.now() + burnMicros / 1000
+  while (performance.now() < until);
+}
+
 const storeOf = (kv: Kv): Store => ({
-  set: (key, value) => kv.set(key, value),
+  set: burnMicros === 0
+    ? (key, value) => kv.set(key, value)
+    : (key, value) => Effect.andThen(Effect.sync(burn), kv.set(key, value)),
   get: (key, consistency) => kv.get(key, { consistency })
 })
 

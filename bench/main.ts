@@ -11,6 +11,7 @@ import { limits } from "./sections/limits.ts"
 import { nodes } from "./sections/nodes.ts"
 import { peers } from "./sections/peers.ts"
 import { profile } from "./sections/profile.ts"
+import { stress } from "./sections/stress.ts"
 import { installTools } from "./Tools.ts"
 
 /** In the order in which they run; `commit` is a selection for those who work on the write path. */
@@ -24,6 +25,7 @@ const everything: ReadonlyArray<Section> = [
   limits,
   cost,
   nodes,
+  stress,
   growth,
   endurance,
   profile

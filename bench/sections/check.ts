@@ -205,8 +205,8 @@ export const check: Section = {
       const verdicts = options.prove ? await prove(site, plan, options) : await against(site, plan, options)
       const report = save({
         notes: [
-          `pairs of turns of ${plan.seconds} s. The core: 256 callers and three nodes in one process; servers: 64 clients of HTTP at ` +
-          `the leader. Worse is a median above ${threshold} whose interval is above 1`,
+          `pairs of turns of ${plan.seconds} s. The core: 256 callers and three nodes in one process; servers: 64 ` +
+          `clients of HTTP at the leader. Worse is a median above ${threshold} whose interval is above 1`,
           ahead ? "ahead of the machine's other processes" : "with no right to go ahead of other processes"
         ],
         tables: [{

@@ -3,9 +3,9 @@
  *
  * Writes per second say little on a machine that others use too. Processor time per write does not depend on how many
  * processors were free, but a crowded machine makes it dearer for both alike (caches, wake-ups, smaller batches). So
- * both are measured in pairs, turn about, within seconds, and each pair gives one ratio. The verdict is about the median
- * of the ratios, and how sure it is comes from the ratios themselves. The core in one process is the steadiest figure;
- * servers are what users run.
+ * both are measured in pairs, turn about, within seconds, and each pair gives one ratio. The verdict is about the
+ * median of the ratios, and how sure it is comes from the ratios themselves. The core in one process is the steadiest
+ * figure; servers are what users run.
  */
 import { execFileSync } from "node:child_process"
 import { cpSync, mkdtempSync, rmSync } from "node:fs"

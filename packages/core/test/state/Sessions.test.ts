@@ -93,10 +93,18 @@ class NaiveSessions {
     const found = session.results.get(sequence)
     if (found === undefined) return null
     if (command === "Seal") return withoutEntries(found.outcome)
-    if (!found.sealed && session.member === null && found.command !== command) {
+    if (!found.sealed && found.command !== command) {
       return { _tag: "SequenceReused", revision }
     }
     return found.outcome
+  }
+
+  /** Whether a member would give a number of its own a second time: none does, and nothing is promised for it. */
+  isReused(id: number, sequence: number, command: string): boolean {
+    const session = this.find(id)
+    const found = session?.results.get(sequence)
+    if (session?.member === null || found === undefined || found.sealed || command === "Seal") return false
+    return found.command !== command
   }
 
   note(id: number, sequence: number, command: string, outcome: Outcome): void {
@@ -191,6 +199,7 @@ const play = (steps: ReadonlyArray<Step>): void => {
         const sequence = 1 + step.sequence + step.jump
         const command = commandOf(step)
         const text = command._tag === "Seal" ? "Seal" : JSON.stringify(plain({ command }))
+        if (naive.isReused(id, sequence, text)) break
         const { revision } = subject.machine
         const expected = naive.answer(id, sequence, step.unacknowledged, text, revision)
         const outcome = both(command, id, sequence, step.unacknowledged)

@@ -1,5 +1,5 @@
 /** What the segments ask of the file system; a test answers with a disk that loses power. */
-import { constants } from "node:fs"
+import { constants, write } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import { open, readdir, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
@@ -69,8 +69,7 @@ const openFile = async (path: string): Promise<SegmentFile> => {
   return {
     write: async (bytes, position) => {
       for (let done = 0; done < bytes.length;) {
-        const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
-        done += bytesWritten
+        done += await writeSome(file.fd, bytes, done, position + done)
       }
       // Where there are no synchronous writes, a sync does the same.
       if (constants.O_DSYNC === undefined) await file.datasync()
@@ -80,6 +79,15 @@ const openFile = async (path: string): Promise<SegmentFile> => {
     close: () => file.close()
   }
 }
+
+/** As `FileHandle.write`, which takes 10 µs more: a tenth of what the disk takes for a small step. */
+const writeSome = (fd: number, bytes: Buffer, from: number, position: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    write(fd, bytes, from, bytes.length - from, position, (error, written) => {
+      if (error === null) resolve(written)
+      else reject(error)
+    })
+  })
 
 const readAll = async (file: FileHandle, position: number, length: number): Promise<Buffer> => {
   const bytes = Buffer.allocUnsafeSlow(length)

@@ -28,6 +28,12 @@ export interface TermRun {
   readonly first: LogIndex
 }
 
+/** The entries from the first one kept up to `index` weigh about `total` bytes. */
+export interface LogSize {
+  readonly index: LogIndex
+  readonly total: number
+}
+
 /** What a node finds in its log at its start. */
 export interface RecoveredLog {
   /** Null in a directory that was never used. */
@@ -40,6 +46,8 @@ export interface RecoveredLog {
   readonly first: LogIndex
   readonly last: LogIndex
   readonly terms: ReadonlyArray<TermRun>
+  /** Sizes at some of the indexes, rising; absent where the store does not know them without reading all entries. */
+  readonly sizes?: ReadonlyArray<LogSize> | undefined
 }
 
 /**

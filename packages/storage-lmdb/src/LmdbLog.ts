@@ -42,6 +42,10 @@ export class LmdbLog implements LogBackend {
     return index < this.base.index || index > this.last ? undefined : this.rows.entryUnsafe(index).term
   }
 
+  get sizes(): undefined {
+    return undefined
+  }
+
   termsUnsafe(): ReadonlyArray<TermRun> {
     return this.rows.termsUnsafe(after(this.base.index), this.last)
   }

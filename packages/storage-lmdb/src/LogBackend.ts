@@ -1,5 +1,5 @@
 /** Where one log's entries, base and hard state are kept: sub-databases of LMDB, or segments. */
-import type { HardState, Identity, LogEntry, LogId, LogIndex, Term, TermRun } from "@distkv/core"
+import type { HardState, Identity, LogEntry, LogId, LogIndex, LogSize, Term, TermRun } from "@distkv/core"
 
 /** One durable step. */
 export interface LogStep {
@@ -24,6 +24,8 @@ export interface LogBackend {
   /** The term at an index from the base to the last one; undefined elsewhere. */
   readonly termUnsafe: (index: LogIndex) => Term | undefined
   readonly termsUnsafe: () => ReadonlyArray<TermRun>
+  /** Sizes at some of the indexes; undefined where they are not known without reading all entries. */
+  readonly sizes: ReadonlyArray<LogSize> | undefined
   /** Whether it was ever made somebody's. */
   readonly isOwned: boolean
   /** Throws where it belongs to somebody else. */

@@ -62,14 +62,15 @@ export class NodeLog {
   recover(): Promise<RecoveredLog> {
     return this.writes.run(async () => {
       const { backend, identity } = this
-      const { base, hardState, last } = backend
+      const { base, hardState, last, sizes = [] } = backend
       return {
         identity,
         hardState: identity === null ? null : hardState,
         base,
         first: after(base.index),
         last,
-        terms: backend.termsUnsafe()
+        terms: backend.termsUnsafe(),
+        ...(sizes.length > 0 && { sizes })
       }
     })
   }

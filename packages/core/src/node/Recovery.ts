@@ -35,11 +35,13 @@ export const recoverState = Effect.fnUntraced(function*(
   const meta = yield* stateStore.recover
   const applied = meta?.applied ?? logStart
   let terms = new TermRuns(found.terms, found.last, found.base)
+  let { sizes } = found
   const isAhead = applied.index > found.base.index && terms.termAt(applied.index) !== applied.term
   if (isAhead && isSamePlace(applied, yield* stateStore.installed)) {
     // A snapshot was installed, and the log was to begin anew after it when the node ended.
     yield* logStore.write({ hardState: null, entries: [], reset: applied })
     terms = new TermRuns([], applied.index, applied)
+    sizes = []
   }
   const { last } = terms
   if (terms.termAt(applied.index) !== applied.term) {
@@ -49,7 +51,7 @@ export const recoverState = Effect.fnUntraced(function*(
         `at ${found.last}, does not have: log and state do not belong together. ${howToReplace}`
     })
   }
-  const log = new RaftLog(terms)
+  const log = new RaftLog(terms, sizes)
   const memberships = new MembershipLog(
     meta === null ? (0 as LogIndex) : applied.index,
     meta?.membership ?? emptyMembership

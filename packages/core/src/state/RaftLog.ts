@@ -8,6 +8,7 @@
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { LogId, LogIndex, Term } from "../domain/Position.ts"
 import type { TermRuns } from "../domain/TermRuns.ts"
+import type { LogSize } from "../LogStore.ts"
 
 /** Bytes that an entry weighs beside its record. */
 const entryOverhead = 64
@@ -21,14 +22,16 @@ export class RaftLog {
   private mask = 1023
   private windowStart: LogIndex
   private bytes = 0
-  /** Bytes of all entries that were in the window since the start, the truncated ones not. */
-  private total = 0
+  /** Bytes of all entries whose size is known, the truncated ones not. */
+  private total: number
   /** `total` right after some of the entries, in order. */
-  private sizes: Array<{ readonly index: LogIndex; readonly total: number }> = []
+  private sizes: Array<LogSize>
 
   /** A log whose entries are all in the store, none in the window. */
-  constructor(terms: TermRuns) {
+  constructor(terms: TermRuns, sizes: ReadonlyArray<LogSize> = []) {
     this.terms = terms
+    this.sizes = [...sizes]
+    this.total = sizes.at(-1)?.total ?? 0
     this.windowStart = (terms.last + 1) as LogIndex
   }
 
@@ -82,9 +85,11 @@ export class RaftLog {
   /** Removes the entry at `index` and all after it. */
   truncateFrom(index: LogIndex): void {
     const before = this.bytes
+    const isBeyondWindow = index < this.windowStart
     for (let i = this.last; i >= Math.max(index, this.windowStart); i--) this.drop(i)
     this.total -= before - this.bytes
     while (this.sizes.length > 0 && this.sizes.at(-1)!.index >= index) this.sizes.pop()
+    if (isBeyondWindow) this.total = this.sizes.at(-1)?.total ?? 0
     this.terms.truncateFrom(index)
     if (this.windowStart > this.last + 1) this.windowStart = (this.last + 1) as LogIndex
   }
@@ -118,7 +123,7 @@ export class RaftLog {
 
   /**
    * The lowest index after which there are at most about `maxBytes` of entries; the base where all are within it. What
-   * was in the log before the start of the process weighs nothing: its sizes are not known.
+   * was in the log before the start of the process weighs nothing where the store does not know its sizes.
    */
   lowestWithin(maxBytes: number): LogIndex {
     let low = 0

@@ -1,5 +1,5 @@
 /** A log in segments, as the storage keeps it: watched, and stopped for good by the first step that fails. */
-import type { HardState, Identity, LogEntry, LogId, LogIndex, Term, TermRun } from "@distkv/core"
+import type { HardState, Identity, LogEntry, LogId, LogIndex, LogSize, Term, TermRun } from "@distkv/core"
 import { StorageFailed } from "@distkv/core"
 import { settlesSoon, watched } from "../CommitWatch.ts"
 import type { DiskFunctions } from "../Disk.ts"
@@ -59,6 +59,10 @@ export class SegmentBackend implements LogBackend {
 
   termsUnsafe(): ReadonlyArray<TermRun> {
     return this.log.terms
+  }
+
+  get sizes(): ReadonlyArray<LogSize> {
+    return this.log.sizes
   }
 
   claim({ incarnation }: Identity, hardState: HardState): Promise<void> {

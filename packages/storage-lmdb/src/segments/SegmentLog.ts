@@ -8,7 +8,7 @@
  *
  * Steps and reads may overlap, steps may not; the caller gives one after another.
  */
-import type { HardState, Incarnation, LogEntry, LogId, LogIndex, TermRun } from "@distkv/core"
+import type { HardState, Incarnation, LogEntry, LogId, LogIndex, LogSize, TermRun } from "@distkv/core"
 import { howToReplace, StorageFailed } from "@distkv/core"
 import { frameSize, putFrame, readEntries, readHead, type Step } from "./Frame.ts"
 import type { OpenSegment } from "./OpenSegment.ts"
@@ -87,6 +87,10 @@ export class SegmentLog {
 
   get terms(): ReadonlyArray<TermRun> {
     return this.spans.terms
+  }
+
+  get sizes(): ReadonlyArray<LogSize> {
+    return this.spans.sizes
   }
 
   /** Makes the log that of a node, whose first hard state this is. */

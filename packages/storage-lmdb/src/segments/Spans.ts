@@ -3,8 +3,11 @@
  *
  * Invariant: spans are contiguous; what a later step replaced or a base dropped is in none.
  */
-import type { LogId, LogIndex, Term, TermRun } from "@distkv/core"
+import type { LogId, LogIndex, LogSize, Term, TermRun } from "@distkv/core"
 import type { OpenSegment } from "./OpenSegment.ts"
+
+/** A size is noted once in about so many entries. */
+const sizeGrain = 16
 
 export interface Span {
   readonly segment: OpenSegment
@@ -45,6 +48,20 @@ export class Spans {
       if (first <= this.last) runs.push({ term, first: Math.max(first, index + 1) as LogIndex })
     }
     return this.spans.length === 0 || this.last <= index ? [] : runs
+  }
+
+  /** How many bytes the frames take up to some of the indexes. */
+  get sizes(): ReadonlyArray<LogSize> {
+    const sizes: Array<LogSize> = []
+    let total = 0
+    let noted = 0
+    for (const { bytes, last } of this.spans) {
+      total += bytes
+      if (last - noted < sizeGrain) continue
+      sizes.push({ index: last as LogIndex, total })
+      noted = last
+    }
+    return sizes
   }
 
   /** Adds a frame's entries, whose terms are given in order, in the place of all at and after its first index. */

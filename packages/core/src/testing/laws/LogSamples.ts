@@ -72,6 +72,12 @@ export const expectLog = Effect.fnUntraced(function*(
   yield* expectEqual(`${what}: last index`, recovered.last, base.index + expected.length)
   yield* expectEqual(`${what}: entries`, yield* store.read(at(1), at(unlimited), unlimited), expected)
   yield* expectEqual(`${what}: terms`, recovered.terms, termsOf(expected))
+  const { sizes = [] } = recovered
+  const isOdd = sizes.some(({ index, total }, i) =>
+    index <= base.index || index > recovered.last ||
+    (i > 0 && (index <= sizes[i - 1]!.index || total <= sizes[i - 1]!.total))
+  )
+  yield* expectEqual(`${what}: sizes that do not rise within the log`, isOdd ? sizes : [], [])
 })
 
 const termsOf = (log: ReadonlyArray<LogEntry>): ReadonlyArray<TermRun> =>

@@ -43,7 +43,8 @@ export type Ask = Served["ask"]
 
 /** Serves one whole node in memory, once it leads. */
 export const onNode = <A, E>(
-  body: (ask: Ask, client: typeof DistKvClient.Service) => Effect.Effect<A, E, DistKv | HttpServer>
+  body: (ask: Ask, client: typeof DistKvClient.Service) => Effect.Effect<A, E, DistKv | HttpServer>,
+  node: Layer.Layer<DistKv, unknown> = DistKvLayer.memory
 ) =>
   Effect.gen(function*() {
     const { port, url } = yield* HttpServer
@@ -53,7 +54,7 @@ export const onNode = <A, E>(
       schedule: Schedule.spaced("10 millis")
     })
     return yield* body(ask, yield* DistKvClient.make({ endpoints: [url] }))
-  }).pipe(Effect.provide(HttpServer.layerBound({ port: 0 }).pipe(Layer.provideMerge(DistKvLayer.memory))))
+  }).pipe(Effect.provide(HttpServer.layerBound({ port: 0 }).pipe(Layer.provideMerge(node))))
 
 const Problem = Schema.fromJsonString(Schema.Struct({
   type: Schema.String,

@@ -1,8 +1,38 @@
-import { DistKv, SnapshotReader } from "@distkv/core"
+import {
+  DistKv,
+  DistKvLayer,
+  LogStore,
+  MemoryLogStore,
+  MemoryStateStore,
+  MemoryTransport,
+  SnapshotReader
+} from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
 import { HttpServer } from "../../src/http/HttpServer.ts"
 import { assertProblem, jsonOf, onNode } from "./Harness.ts"
+
+/** What the disk of a small node waits for before each write. */
+let disk: Effect.Effect<void> = Effect.void
+
+/** A node that takes two writes at a time, on a disk that a test can stop. */
+const small = DistKvLayer({
+  start: "bootstrap",
+  electionTimeout: "150 millis",
+  heartbeat: "30 millis",
+  limits: { pendingWrites: 2 }
+}).pipe(Layer.provide([
+  MemoryTransport.layerAlone,
+  Layer.effect(
+    LogStore,
+    Effect.map(
+      LogStore,
+      (store) =>
+        LogStore.of({ ...store, write: (write) => Effect.andThen(Effect.suspend(() => disk), store.write(write)) })
+    )
+  ).pipe(Layer.provide(MemoryLogStore.layer)),
+  MemoryStateStore.layer
+]))
 
 describe("a whole node behind HTTP", () => {
   it.live("keeps what is set, guards it, lists and deletes it", () =>
@@ -84,6 +114,34 @@ describe("a whole node behind HTTP", () => {
         assert.strictEqual((yield* client.deleteRange({ all: true })).deleted, 10_000)
       })
     ))
+
+  // scenario: H09
+  it.live("asked for far more than it holds refuses early and says when to come again, loses nothing, and recovers", () =>
+    onNode((ask, client) =>
+      Effect.gen(function*() {
+        const goesOn = yield* Deferred.make<void>()
+        const allRefused = yield* Deferred.make<void>()
+        disk = Deferred.await(goesOn)
+        let refused = 0
+        const write = (i: number) =>
+          Effect.tap(ask(`PUT /v1/kv/k${i}?timeout=9s`, [], `${i}`), (reply) => {
+            if (reply.status === 200) return Effect.void
+            assertProblem(reply, 429, "Overloaded")
+            refused++
+            return refused === 298 ? Deferred.succeed(allRefused, undefined) : Effect.void
+          })
+        const fiber = yield* Effect.forkChild(
+          Effect.forEach(Array.from({ length: 300 }, (_, i) => i), write, { concurrency: "unbounded" })
+        )
+        // While the disk does nothing at all.
+        yield* Deferred.await(allRefused)
+        yield* Deferred.succeed(goesOn, undefined)
+        const done = (yield* Fiber.join(fiber)).flatMap(({ status }, i) => status === 200 ? [`k${i}`] : [])
+        assert.lengthOf(done, 2)
+        const { entries } = yield* client.list({ limit: 1000 })
+        assert.deepStrictEqual(entries.map(({ key }) => String(key)).sort(), done.sort())
+        for (let i = 0; i < 20; i++) assert.strictEqual((yield* ask(`PUT /v1/kv/after${i}`, [], "v")).status, 200)
+      }), small))
 
   it.live("tells of itself", () =>
     onNode((ask, client) =>

@@ -11,6 +11,7 @@ export interface Options {
   readonly at: "leader" | "all"
   readonly keys: ReadonlyArray<number> | undefined
   readonly writes: number | undefined
+  readonly minutes: number | undefined
   readonly quick: boolean
   /** Where the data go. */
   readonly dir: string
@@ -24,11 +25,12 @@ export interface Options {
   readonly args: ReadonlyArray<string>
 }
 
-export const help = `npm run bench -- [NAME] [options]       without a name: all of them, one after the other
+export const help = `npm run bench -- [NAME,…] [options]     without a name: all of them, one after the other
 
   --quick          short turns: shows that everything works, and nothing more
   --clients LIST   how many clients call at once
   --keys LIST      growth: how many keys
+  --minutes N      begin no further section after so many minutes
   --writes N       endurance: how many writes (default 10 million)
   --rounds N       how often everybody has a turn
   --seconds N      of each measurement
@@ -48,6 +50,7 @@ const config = {
   keys: { type: "string" },
   rounds: { type: "string" },
   writes: { type: "string" },
+  minutes: { type: "string" },
   seconds: { type: "string" },
   "warm-up": { type: "string" },
   only: { type: "string" },
@@ -71,7 +74,7 @@ const positive = (name: string, text: string): number => {
 /** Throws where they cannot be understood. */
 export const parseOptions = (args: ReadonlyArray<string>): Options => {
   const { values } = parseArgs({ args: [...args], options: config })
-  const number = (name: "rounds" | "seconds" | "warm-up" | "writes") => {
+  const number = (name: "rounds" | "seconds" | "warm-up" | "writes" | "minutes") => {
     const text = values[name]
     return text === undefined ? undefined : positive(name, text)
   }
@@ -82,6 +85,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options => {
     keys: numbers("keys"),
     rounds: number("rounds"),
     writes: number("writes"),
+    minutes: number("minutes"),
     seconds: number("seconds"),
     warmUp: number("warm-up"),
     only: values.only?.split(","),

@@ -21,7 +21,7 @@ export interface Plan {
 export const planOf = (options: Options, { rounds = 3, seconds = 4 } = {}): Plan => ({
   rounds: options.rounds ?? (options.quick ? 1 : rounds),
   seconds: options.seconds ?? (options.quick ? 1 : seconds),
-  warmUp: options.warmUp ?? (options.quick ? 1 : 5)
+  warmUp: options.warmUp ?? (options.quick ? 0 : 5)
 })
 
 /** Contenders that are compared at one level. */
@@ -124,6 +124,11 @@ export const measured = async (
   }
 }
 
+/** Loads it for so long without measuring; not at all for 0 seconds. */
+export const warmUp = async (contender: Contender, level: Level, seconds: number): Promise<void> => {
+  if (seconds > 0) await contender.load(level, seconds * 1000)
+}
+
 /** Loads that this machine has seen already, so that their code is warm. */
 const warm = new WeakMap<Contender, Set<string>>()
 
@@ -137,7 +142,7 @@ const turn = async (
   await site.wake(contender.clusters)
   const seen = warm.get(contender) ?? new Set()
   warm.set(contender, seen)
-  await contender.load(group.level, 1000 * (seen.has(group.label) ? 1 : plan.warmUp))
+  await warmUp(contender, group.level, seen.has(group.label) ? 1 : plan.warmUp)
   seen.add(group.label)
   await site.wake(contender.clusters)
   const measurement = { label: group.label, round, ...await measured(contender, group.level, plan.seconds * 1000) }

@@ -1,6 +1,6 @@
 /** `npm run bench`: the benchmarks, all of them or by name. */
 import { document } from "./document.ts"
-import { help, parseOptions } from "./Options.ts"
+import { help, type Options, parseOptions } from "./Options.ts"
 import type { Section } from "./Section.ts"
 import { check } from "./sections/check.ts"
 import { commit, embedded, linearizable, mixed, stale, writes } from "./sections/comparisons.ts"
@@ -36,18 +36,44 @@ const usage = `${help}\n  document         makes the tables and plots of docs/PE
   [...byName.values()].map(({ about, name }) => `  ${name.padEnd(16)} ${about}`).join("\n")
 }`
 
+/** Those that were named, separated by commas; all of them where none was. */
+const chosenBy = (names: string): ReadonlyArray<Section> =>
+  names === "" ? everything : names.split(",").map((name) => {
+    const section = byName.get(name)
+    if (section === undefined) throw new Error(`there is no benchmark ${name}\n\n${usage}`)
+    return section
+  })
+
+/** Runs one after the other; one that fails does not keep the others from running. */
+const runAll = async (sections: ReadonlyArray<Section>, options: Options): Promise<void> => {
+  const ends = performance.now() + (options.minutes ?? Number.POSITIVE_INFINITY) * 60_000
+  const failures: Array<string> = []
+  for (const section of sections) {
+    if (performance.now() > ends) {
+      console.error(`${section.name}: left out, the ${options.minutes} minutes are over`)
+      continue
+    }
+    const began = performance.now()
+    try {
+      await section.run(options)
+      console.error(`${section.name}: ${Math.round((performance.now() - began) / 1000)} s`)
+    } catch (error) {
+      failures.push(`${section.name}: ${error instanceof Error ? error.message : String(error)}`)
+      console.error(failures.at(-1))
+    }
+  }
+  if (failures.length > 0) throw new Error(failures.join("\n"))
+}
+
 const main = async (): Promise<void> => {
   const [first = "", ...rest] = process.argv.slice(2)
   const named = first !== "" && !first.startsWith("-")
   const options = parseOptions(named ? rest : process.argv.slice(2))
   if (options.help) return console.log(usage)
   if (first === "document") return document(options, everything.map(({ name }) => name))
-  const chosen = named ? [byName.get(first)] : everything
+  const sections = chosenBy(named ? first : "")
   if (options.install) installTools()
-  for (const section of chosen) {
-    if (section === undefined) throw new Error(`there is no benchmark ${first}\n\n${usage}`)
-    await section.run(options)
-  }
+  await runAll(sections, options)
 }
 
 try {

@@ -18,7 +18,7 @@ import { type Contender, type Level, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
 import { reporter, shown } from "../report/Report.ts"
 import { median } from "../report/Summary.ts"
-import { atSite, measured, type Plan, planOf, type Site } from "../Rounds.ts"
+import { atSite, measured, type Plan, planOf, type Site, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 
 /** A rise of the median by more than this is a regression, if it is sure. */
@@ -105,9 +105,9 @@ const verdictOf = (name: string, pairs: ReadonlyArray<Pair>): Verdict => {
 type Sides = readonly [before: Contender, now: Contender]
 
 const turns = async (site: Site, name: string, sides: Sides, plan: Plan, level: Level): Promise<Verdict> => {
-  const cost = async (one: Contender, warmUp: number): Promise<number> => {
+  const cost = async (one: Contender, warmSeconds: number): Promise<number> => {
     await site.wake(one.clusters)
-    await one.load(level, warmUp * 1000)
+    await warmUp(one, level, warmSeconds)
     const { cpuMicros } = await measured(one, level, plan.seconds * 1000)
     return cpuMicros.reduce((sum, { perOperation }) => sum + perOperation, 0)
   }

@@ -10,7 +10,7 @@ import { memoryOf, wireBytes, writtenBytes } from "../clusters/Usage.ts"
 import { type Cluster, type Contender, writesBy } from "../Contender.ts"
 import { reporter, shown } from "../report/Report.ts"
 import { median, whole } from "../report/Summary.ts"
-import { atSite, measured, type Plan, planOf, type Site } from "../Rounds.ts"
+import { atSite, measured, type Plan, planOf, type Site, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 import { findTools } from "../Tools.ts"
 
@@ -34,10 +34,10 @@ const idle = async (site: Site, cluster: Cluster, seconds: number): Promise<Read
 
 const bytesOf = async (site: Site, contender: Contender, ports: () => ReadonlyArray<number>, plan: Plan) => {
   const rows: Array<ReadonlyArray<string>> = []
-  for (const clients of [1, 64, 256]) {
+  for (const clients of plan.warmUp === 0 ? [64] : [1, 64, 256]) {
     const level = writesBy(clients)
     await site.wake(contender.clusters)
-    await contender.load(level, plan.warmUp * 1000)
+    await warmUp(contender, level, plan.warmUp)
     const pids = contender.clusters.flatMap((cluster) => cluster.processes()).map(({ pid }) => pid)
     const [disk, wire] = [pids.map(writtenBytes), wireBytes(ports())]
     const { operations, perSecond } = await measured(contender, level, plan.seconds * 1000)

@@ -4,7 +4,7 @@ import { memoryOf, sizeOf } from "../clusters/Usage.ts"
 import { writesBy } from "../Contender.ts"
 import { type Findings, reporter, shown } from "../report/Report.ts"
 import { millis, whole } from "../report/Summary.ts"
-import { atSite, measured, planOf } from "../Rounds.ts"
+import { atSite, measured, planOf, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 
 interface Slice {
@@ -49,7 +49,7 @@ export const endurance: Section = {
   about: "10 million writes at full speed under default compaction",
   run: (options) =>
     atSite(options, async (site) => {
-      const { seconds, warmUp } = planOf(options, { seconds: 20 })
+      const { seconds, warmUp: warmSeconds } = planOf(options, { seconds: 20 })
       const writes = options.writes ?? (options.quick ? 20_000 : 10_000_000)
       const { file, save } = reporter("endurance", endurance.title, options)
       const clients = options.clients?.[0] ?? 256
@@ -57,7 +57,7 @@ export const endurance: Section = {
       const contender = embeddedOf(services, "all")
       const slices: Array<Slice> = []
       await site.start([services])
-      await contender.load(writesBy(clients), warmUp * 1000)
+      await warmUp(contender, writesBy(clients), warmSeconds)
       let written = 0
       while (written < writes) {
         const { errors, latency, operations, perSecond } = await measured(contender, writesBy(clients), seconds * 1000)

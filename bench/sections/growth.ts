@@ -115,7 +115,7 @@ const grow = async (site: Site, options: Options): Promise<void> => {
     })
   }
   let before = 0
-  for (const keys of options.keys ?? (options.quick ? [10_000, 30_000] : [10_000, 100_000, 1_000_000, 3_000_000])) {
+  for (const keys of options.keys ?? (options.quick ? [20_000] : [10_000, 100_000, 1_000_000, 3_000_000])) {
     const filled = other === undefined ? [large] : [large, other]
     for (const cluster of filled) {
       await site.start([cluster])

@@ -7,7 +7,7 @@ import { until } from "../clusters/Waiting.ts"
 import { readsBy, writesBy } from "../Contender.ts"
 import { type CpuProfile, ownersOf } from "../report/Owners.ts"
 import { reporter, shown, type Table } from "../report/Report.ts"
-import { atSite, measured, planOf } from "../Rounds.ts"
+import { atSite, measured, planOf, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 
 const preload = fileURLToPath(new URL("../clusters/profiler.mjs", import.meta.url))
@@ -42,7 +42,7 @@ export const profile: Section = {
       const columns: Array<{ readonly label: string; readonly owners: ReadonlyMap<string, number> }> = []
       const tops: Array<Table> = []
       for (const [i, { label, level }] of loads.entries()) {
-        await contender.load(level, plan.warmUp * 1000)
+        await warmUp(contender, level, plan.warmUp)
         const leader = nodes.processes()[0]?.pid ?? 0
         process.kill(leader, "SIGUSR2") // begins
         const { perSecond } = await measured(contender, level, plan.seconds * 1000)

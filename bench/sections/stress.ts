@@ -8,7 +8,7 @@ import type { OpenLoop, OpenLoopResult } from "../load/OpenLoop.ts"
 import { latencyOf, merged } from "../load/Percentiles.ts"
 import { reporter, shown } from "../report/Report.ts"
 import { millis, whole } from "../report/Summary.ts"
-import { atSite, planOf } from "../Rounds.ts"
+import { atSite, planOf, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 
 const generator = new URL("../load/OpenLoop.ts", import.meta.url)
@@ -102,14 +102,14 @@ export const stress: Section = {
     "writes at 80 % of the peak: beside checkpoints, snapshots, a follower that catches up; pauses of the event loop",
   run: (options) =>
     atSite(options, async (site) => {
-      const { seconds, warmUp } = planOf(options, { seconds: 12 })
+      const { seconds, warmUp: warmSeconds } = planOf(options, { seconds: 12 })
       const keys = options.keys?.[0] ?? (options.quick ? 20_000 : 300_000)
       const { file, save } = reporter("stress", stress.title, options)
       const cluster = servers(site.folderOf("http"))
       await site.start([cluster])
       await cluster.fill(keys, 256)
       const level = { ...writesBy(64), keys }
-      await httpOf(cluster, "leader").load(level, warmUp * 1000)
+      await warmUp(httpOf(cluster, "leader"), level, warmSeconds)
       const plan = (perSecond: number, ms: number): OpenLoop => ({
         address: cluster.addresses("leader")[0] ?? "",
         connections: 256,

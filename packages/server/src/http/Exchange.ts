@@ -73,7 +73,11 @@ export class Exchange {
         if (Exit.isSuccess(exit)) this.#answer("ok", wording(exit.value))
         else this.#refuse(exit.cause)
       })
-      if (Result.isFailure(answered)) this.#refuse(Cause.die(answered.failure))
+      if (Result.isSuccess(answered)) return
+      if (!this.#ended) return this.#refuse(Cause.die(answered.failure))
+      // The answer itself could not be written: without an end its client would wait for it.
+      this.#serving.run(Effect.logError("a reply met a defect", answered.failure))
+      this.#response.destroy()
     }
     const begun = Result.try(() => call(done))
     if (Result.isFailure(begun)) done(Exit.die(begun.failure))

@@ -1,3 +1,4 @@
+import type { Key, Revision } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { assertProblem, jsonOf, serving, untilMetric } from "./Harness.ts"
@@ -72,6 +73,30 @@ describe("clients that go away (H08)", () => {
           yield* Deferred.await(ended)
           assert.strictEqual(connection.text, "")
         }), { replaced: { get: () => wait } })
+    }))
+
+  it.live("a reply that cannot be written ends its connection, and no other", () =>
+    serving(({ ask, port }) =>
+      Effect.gen(function*() {
+        const connection = yield* open(port)
+        yield* connection.send(head("GET /v1/kv/k", []))
+        yield* connection.end
+        assert.strictEqual(connection.text, "")
+        assert.strictEqual((yield* ask("PUT /v1/kv/k", [], "v")).status, 200)
+      }), {
+      replaced: {
+        get: () =>
+          Effect.succeed({
+            key: "k" as Key,
+            value: new Uint8Array(1),
+            createRevision: 1 as Revision,
+            modRevision: "1\r\n" as unknown as Revision,
+            version: 1,
+            leaseId: null,
+            revision: 1 as Revision,
+            consistency: "linearizable" as const
+          })
+      }
     }))
 
   it.live("pipelined requests are answered in their order, also where one is refused", () =>

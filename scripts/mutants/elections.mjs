@@ -177,5 +177,27 @@ export const elections = [
       from: "    return this.node.now >= this.graceUntil &&\n",
       to: "    return this.node.now < 0 && this.node.now >= this.graceUntil &&\n"
     }]
+  },
+  {
+    id: "heartbeats-do-not-count",
+    bug: "own",
+    what: "only appends with entries are signs of life, so an idle leader is deposed",
+    expect: ["I31", "I30"],
+    edits: [{
+      file: "roles/Follower.ts",
+      from: "    if (request.round >= this.round) {\n",
+      to: "    if (request.round >= this.round && request.entries.length > 0) {\n"
+    }]
+  },
+  {
+    id: "refused-votes-on",
+    bug: "B43, own",
+    what: "who was removed, or rolled back, goes on voting",
+    expect: ["D09"],
+    edits: [{
+      file: "roles/Follower.ts",
+      from: "    if (node.belonging.refused !== null && isForMembers(message)) return\n",
+      to: ""
+    }]
   }
 ]

@@ -244,5 +244,27 @@ export const replication = [
       from: "      else if (keep < this.entries.length) this.entries.length = keep\n",
       to: ""
     }]
+  },
+  {
+    id: "waits-for-everybody",
+    bug: "own",
+    what: "what is committed is what all voters hold, so a slow one slows all",
+    expect: ["I32", "I30"],
+    edits: [{
+      file: "rules/Quorum.ts",
+      from: "  return indexes[majority(voters.length) - 1]!",
+      to: "  return indexes[Math.max(majority(voters.length), voters.length) - 1]!"
+    }]
+  },
+  {
+    id: "heartbeats-hide-commits",
+    bug: "paper §5.3",
+    what: "a heartbeat does not carry the commit index, so idle followers stay behind",
+    expect: ["I34", "I30"],
+    edits: [{
+      file: "roles/Replication.ts",
+      from: "committed: commit, round, entries }",
+      to: "committed: entries.length > 0 ? commit : (0 as LogIndex), round, entries }"
+    }]
   }
 ]

@@ -54,6 +54,7 @@ export class Site {
 
   constructor(options: Options) {
     this.folder = mkdtempSync(join(options.dir, "distkv-bench-"))
+    process.once("exit", () => rmSync(this.folder, { recursive: true, force: true })) // also when it is told to end
     if (isInMemory(this.folder)) {
       console.error(`${this.folder} is in memory: there a commit costs no disk; choose another with --dir`)
     }

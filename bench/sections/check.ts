@@ -55,10 +55,12 @@ const checkOut = (commit: string): { readonly programs: Programs; readonly remov
   const folder = mkdtempSync(join(tmpdir(), "distkv-before-"))
   const git = (...args: ReadonlyArray<string>) => execFileSync("git", args, { cwd: repository, stdio: "ignore" })
   const remove = () => {
+    process.off("exit", remove)
     git("worktree", "remove", "--force", folder)
     rmSync(folder, { force: true, recursive: true })
   }
   git("worktree", "add", "--detach", "--force", folder, commit)
+  process.once("exit", remove) // also when it is told to end
   try {
     execFileSync(process.execPath, [join(folder, "scripts", "run.mjs"), "--install-only"], { stdio: ["ignore", 2, 2] })
     for (const part of ["clusters", "load", "Contender.ts"]) {

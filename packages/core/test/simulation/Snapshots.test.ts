@@ -30,7 +30,7 @@ const lagging = ({ bytesPerSecond, keys, valueBytes }: Options) => {
 const installedAt = (cluster: SimCluster, id: string) => cluster.node(id).disk.state.installed?.index ?? 0
 
 describe("a snapshot", () => {
-  // fails-with: takes-damaged-snapshots reads-are-lost
+  // fails-with: takes-damaged-snapshots
   it("S14 in which a bit has turned is refused, and a sound one follows", () => {
     const { cluster, follower, leader } = lagging({ keys: 30, valueBytes: 10_000, bytesPerSecond: 1e9 })
     let flipped = 0

@@ -25,7 +25,10 @@ export interface DeviceFaults {
   onCrash: "none" | "all" | "prefix"
 }
 
-/** A write that takes longer may be taken for stuck: simulated commit time-outs are at least one second, less drift. */
+/**
+ * A write that takes longer, with its wait for those before it, may be taken for stuck: simulated commit time-outs are
+ * at least one second, less drift.
+ */
 const stuckAfterMs = 700
 
 /** The points at which power may fail around a write, by what is written. */
@@ -39,6 +42,7 @@ const pointsOf = {
 
 interface PendingWrite {
   readonly what: keyof typeof pointsOf
+  readonly issuedAt: number
   readonly apply: () => void
   readonly settle: (exit: Effect.Effect<void, StorageFailed>) => void
 }
@@ -102,7 +106,8 @@ export class SimDevice {
       const host = this.host
       if (host === null || host.isDead) return
       if (this.failed) this.observer?.broken("D01", `${this.name} is written to after a write has failed: ${what}`)
-      this.queue.push({ what, apply, settle: (exit) => host.arrive(() => resume(exit)) })
+      const issuedAt = this.world.now
+      this.queue.push({ what, issuedAt, apply, settle: (exit) => host.arrive(() => resume(exit)) })
       host.trap.pass(pointsOf[what].issued)
       this.next()
     })
@@ -160,7 +165,7 @@ export class SimDevice {
     this.busy = true
     const run = this.run
     const delay = this.faults.minDelayMs + this.random.exponential(this.faults.meanDelayMs)
-    if (delay > stuckAfterMs) this.hung = true
+    if (this.world.now + delay - write.issuedAt > stuckAfterMs) this.hung = true
     this.world.after(delay, () => {
       if (run !== this.run) return
       this.busy = false

@@ -1,7 +1,7 @@
 import type { LogIndex } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { stat } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { filesIn } from "../../src/segments/SegmentFiles.ts"
 import { SegmentLog } from "../../src/segments/SegmentLog.ts"
@@ -31,4 +31,21 @@ describe("segments in a real directory", () => {
         assert.deepStrictEqual(await again.read(151 as LogIndex, whole, whole), noOps(1, 151, 200))
         await again.close()
       })))
+
+  it.effect("cost the disk about a page for a small record, whatever unit the system caches files in", () =>
+    Effect.flatMap(temporaryDirectory, (parent) =>
+      Effect.promise(async () => {
+        const file = await (await filesIn(join(parent, "segments"))).create("one", 4 * 1024 * 1024)
+        const before = await bytesWritten()
+        for (let i = 0; i < 200; i++) await file.write(Buffer.alloc(500, 1), i * 500)
+        const each = (await bytesWritten() - before) / 200
+        await file.close()
+        assert.isBelow(each, 32 * 1024)
+      })))
 })
+
+/** What this process has had written to disks so far; 0 where the system does not say. */
+const bytesWritten = async (): Promise<number> => {
+  const text = await readFile("/proc/self/io", "utf8").catch(() => "")
+  return Number(/^write_bytes: (\d+)/m.exec(text)?.[1] ?? 0)
+}

@@ -60,9 +60,8 @@ export class SimDisk {
   private entries: Array<LogEntry> = []
   /** An older copy was put back. */
   isRolledBack = false
-  /** What it held when it was wiped, or put back. */
-  private wiped: ReadonlyArray<LogEntry> = []
-  private wipedBase = 0
+  /** What it held whenever it was wiped, or put back; the last first. */
+  private readonly lost: Array<{ readonly base: LogIndex; readonly entries: ReadonlyArray<LogEntry> }> = []
   private readonly world: SimWorld
   private readonly observer: DiskObserver | null
 
@@ -125,16 +124,17 @@ export class SimDisk {
 
   /** The term of the entry that it holds, or held before it was wiped or put back: what it acknowledged was true. */
   acknowledgedTermAt(index: LogIndex): Term | undefined {
-    return this.termAt(index) ?? this.wiped[index - this.wipedBase - 1]?.term
+    const held = this.lost.find(({ base, entries }) => entries[index - base - 1] !== undefined)
+    return this.termAt(index) ?? held?.entries[index - held.base - 1]?.term
+  }
+
+  private lose(): void {
+    this.lost.unshift({ base: this.base.index, entries: this.entries })
   }
 
   /** Everything is gone, as after the disk was replaced. */
   wipe(): void {
-    // Of a disk that was put back, what it had held before is what it acknowledged.
-    if (!this.isRolledBack) {
-      this.wiped = this.entries
-      this.wipedBase = this.base.index
-    }
+    this.lose()
     this.isRolledBack = false
     this.identity = null
     this.hardState = null
@@ -151,8 +151,7 @@ export class SimDisk {
 
   /** An older copy of it is put back; its node is out of the run from now on. */
   restore(copy: DiskCopy): void {
-    this.wiped = this.entries
-    this.wipedBase = this.base.index
+    this.lose()
     this.hardState = copy.hardState
     this.base = copy.base
     this.entries = [...copy.entries]

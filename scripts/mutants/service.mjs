@@ -114,11 +114,12 @@ export const service = [
     id: "reads-after-compaction",
     bug: "B52, own",
     what: "entries read back for a follower are sent although the log was compacted beyond them meanwhile",
-    expect: ["I9", "I3", "I11", "end of a node"],
+    expect: { test: "test/roles/Compacting.test.ts" },
     note:
       "It takes the place of one that applied what was read back without looking whether the log had replaced it: " +
       "entries leave the window only when they are applied and on the disk, so that look is a second defence, and " +
-      "without it nothing happens that anybody could notice.",
+      "without it nothing happens that anybody could notice. I9, I3, I11 or the end of a node was expected, and none came " +
+      "within 60 storms.",
     edits: [{
       file: "roles/Replication.ts",
       from: "    if (first?.index !== progress.next || !this.holds(entries)) return\n",

@@ -135,9 +135,11 @@ export class Candidate {
     node.raiseTerm((node.term + 1) as Term)
     node.vote(node.id)
     const { term } = node
-    // Until the vote is durable this node may follow the winner and get entries that its disk does not hold yet.
     const { lastId } = node.log
-    node.whenDurable(() => this.ask(term, false, lastId))
+    // Until the vote is durable this node may follow the winner, and have another log than the one it would speak of.
+    node.whenDurable(() => {
+      if (node.role === "Candidate") this.ask(term, false, lastId)
+    })
   }
 
   private ask(term: Term, preVote: boolean, lastLog: LogId): void {

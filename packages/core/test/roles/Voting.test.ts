@@ -66,11 +66,13 @@ describe("voting", () => {
     assert.deepStrictEqual([bench.node.role, bench.node.leader, bench.node.votedFor], ["Follower", id(3), id(1)])
   })
 
-  it("asks for votes with the log that it had when it began", () => {
-    const bench = new Bench({ log: [1], term: 1 }).elapse(3000).deliver(due).deliver(vote(2, 2, true, true))
-    // The winner of this very term is heard of before the own vote is durable; the claim is held against the disk.
-    bench.deliver(append(2, 2, [1, 1], [put(2, 2)])).persist()
-    for (const { message } of bench.take("VoteRequest")) assert.strictEqual(message.lastLog.index, 1)
+  it("asks for no votes any more once it follows the winner of its term, though only then its vote is durable", () => {
+    const bench = new Bench({ log: [1, 2, 2, 2], term: 2 })
+    bench.elapse(2 * electionTimeout).deliver(due).deliver(vote(2, 3, true, true))
+    assert.strictEqual(bench.node.term, term(3))
+    bench.deliver(append(2, 3, [1, 1], [put(3, 2)])).persist(true)
+    assert.deepStrictEqual([bench.node.role, bench.node.log.last], ["Follower", index(2)])
+    assert.deepStrictEqual(bench.take("VoteRequest").filter(({ message }) => !message.preVote), [])
   })
 
   it("never campaigns as a learner, nor on an order", () => {

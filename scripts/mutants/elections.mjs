@@ -119,8 +119,8 @@ export const elections = [
     expect: ["I11"],
     edits: [{
       file: "roles/Candidate.ts",
-      from: "    node.whenDurable(() => this.ask(term, false, lastId))",
-      to: "    this.ask(term, false, lastId)"
+      from: "    node.whenDurable(ask)\n",
+      to: "    ask()\n"
     }]
   },
   {

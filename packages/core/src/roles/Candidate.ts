@@ -137,9 +137,10 @@ export class Candidate {
     const { term } = node
     const { lastId } = node.log
     // Until the vote is durable this node may follow the winner, and have another log than the one it would speak of.
-    node.whenDurable(() => {
+    const ask = () => {
       if (node.role === "Candidate") this.ask(term, false, lastId)
-    })
+    }
+    node.whenDurable(ask)
   }
 
   private ask(term: Term, preVote: boolean, lastLog: LogId): void {

@@ -325,8 +325,8 @@ export class GlobalView {
   }
 
   private loadLog(node: NodeRecord): void {
-    // What a lost disk holds may be nothing, or nothing that can be read.
-    if (node.disk.isLost && !node.disk.isRolledBack) {
+    // A wiped or restored disk holds what its new life has written; a damaged one nothing that anybody gets to read.
+    if (node.disk.isRotten) {
       node.log = []
       node.configs = []
       return

@@ -168,6 +168,11 @@ export class SimDisk {
     this.entries = entries.map(copyEntry)
   }
 
+  /** Whether a record of its log is damaged: no process starts on it. */
+  get isRotten(): boolean {
+    return this.rottenAt !== logStart.index
+  }
+
   /** Flips one bit in the durable record of this index. */
   flipBit(index: LogIndex, bit: number): void {
     const entry = this.entryAt(index)

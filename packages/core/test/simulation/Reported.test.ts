@@ -1,0 +1,19 @@
+/** Runs in which something was found once, in the program or in the simulation; each has a test of its own as well. */
+import { assert, describe, it } from "@effect/vitest"
+import { planOf } from "../../src/testing/SimPlan.ts"
+import { simulatePlan } from "../../src/testing/Simulation.ts"
+
+const reported: ReadonlyArray<readonly [token: string, what: string]> = [
+  ["96.d12000", "what a disk held was forgotten when it was lost for the second time"],
+  ["30040", "a candidate asked for votes with a log that the term's winner had replaced"],
+  ["40061", "a node on a wiped disk was taken for one without a log when it started for the second time"]
+]
+
+describe("runs that were reported once", () => {
+  for (const [token, what] of reported) {
+    it(`${token}: ${what}`, () => {
+      const { violation } = simulatePlan(planOf(token))
+      assert.isNull(violation, violation?.message)
+    }, 120_000)
+  }
+})

@@ -1,7 +1,7 @@
 /** A part of the benchmarks that can be run by itself. */
 import type { Cluster, Contender } from "./Contender.ts"
 import type { Options } from "./Options.ts"
-import { type Chart, type Findings, reporter, shown } from "./report/Report.ts"
+import { type Chart, type Findings, reporter } from "./report/Report.ts"
 import { chartsOver, summarize, type Summary, summaryTable } from "./report/Summary.ts"
 import { atSite, fillAll, type Group, minutesOf, type Plan, run, type Site } from "./Rounds.ts"
 import { findTools } from "./Tools.ts"
@@ -61,7 +61,7 @@ export const comparing = (
         .values()]
       if (contenders.length === 0) throw new Error(`${name}: there is nobody to measure`)
       console.error(`${name}: about ${Math.ceil(minutesOf(groups, plan))} minutes`)
-      const { file, save } = reporter(name, title, options)
+      const { print, save } = reporter(name, title, options)
       const needed = contenders.flatMap(({ clusters }) => clusters)
       const [level] = groups.map((group) => group.level)
       const filled = comparison.filled.filter((cluster) => needed.includes(cluster))
@@ -83,8 +83,6 @@ export const comparing = (
         })
       }
       const measurements = await run(site, groups, plan, conclude)
-      const report = conclude(measurements)
-      console.log(`ssh2 encrypts in ${report.encryption}${report.encryption === "native" ? " code" : ""}`)
-      console.log([...report.notes, "", ...report.tables.map((table) => `${shown(table)}\n`), file].join("\n"))
+      print(conclude(measurements))
     })
 })

@@ -92,7 +92,7 @@ const commitOf = (): string => {
 export const resultsFolder = join(import.meta.dirname, "..", "results")
 
 /** Shows one table for a terminal. */
-export const shown = ({ heads, rows, title }: Table): string => {
+const shown = ({ heads, rows, title }: Table): string => {
   const all = [heads, ...rows]
   const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
   const isText = heads.map((_, column) => rows.every((row) => !/^[\d–—<]/.test(row[column] ?? "")))
@@ -104,13 +104,13 @@ export const shown = ({ heads, rows, title }: Table): string => {
   return `${title}\n\n${lines.join("\n")}`
 }
 
-/** Writes what is known so far to the section's file; called after every round, so that nothing is lost. */
+/** Keeps a section's results, and shows them when they are whole. */
 export const reporter = (section: string, title: string, options: Options) => {
   const began = performance.now()
   const load = loadavg()[0] ?? 0
   const file = options.json ?? join(resultsFolder, `${section}.json`)
   return {
-    file,
+    /** Writes what is known so far to the section's file; called after every round, so that nothing is lost. */
     save: (findings: Findings): Report => {
       const report: Report = {
         section,
@@ -126,7 +126,15 @@ export const reporter = (section: string, title: string, options: Options) => {
       mkdirSync(dirname(file), { recursive: true })
       writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`)
       return report
-    }
+    },
+    print: ({ encryption, notes, tables }: Report): void =>
+      console.log([
+        `ssh2 encrypts in ${encryption === "native" ? "native code" : encryption}`,
+        ...notes,
+        "",
+        ...tables.map((table) => `${shown(table)}\n`),
+        file
+      ].join("\n"))
   }
 }
 

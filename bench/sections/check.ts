@@ -16,7 +16,7 @@ import { httpOf, ownProgram, servers } from "../clusters/Servers.ts"
 import { inMemory, memoryOf } from "../clusters/Services.ts"
 import { type Contender, type Level, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
-import { reporter, shown } from "../report/Report.ts"
+import { reporter } from "../report/Report.ts"
 import { median } from "../report/Summary.ts"
 import { atSite, measured, type Plan, planOf, type Site, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
@@ -203,7 +203,7 @@ export const check: Section = {
     atSite(options, async (site) => {
       const plan = planOf(options, { rounds: 20, seconds: 2 })
       const ahead = goAhead()
-      const { file, save } = reporter("check", check.title, options)
+      const { print, save } = reporter("check", check.title, options)
       const verdicts = options.prove ? await prove(site, plan, options) : await against(site, plan, options)
       const report = save({
         notes: [
@@ -227,7 +227,7 @@ export const check: Section = {
         charts: [],
         raw: verdicts
       })
-      console.log([...report.notes, "", ...report.tables.map((one) => `${shown(one)}\n`), file].join("\n"))
+      print(report)
       if (options.prove && !verdicts.every(isRight)) throw new Error("the check is not to be trusted here")
       if (!options.prove && verdicts.some(({ worse }) => worse)) throw new Error("a write has become dearer")
     })

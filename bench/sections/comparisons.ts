@@ -1,9 +1,9 @@
 /** The sections that compare distkv with its rivals over the number of clients, and by the kind of load. */
 import { bareHttp, bareHttpOf } from "../clusters/BareHttp.ts"
-import { etcd, etcdOf, gatewayOf } from "../clusters/EtcdCluster.ts"
+import { etcd, type EtcdCluster, etcdOf, gatewayOf } from "../clusters/EtcdCluster.ts"
 import { httpOf, servers } from "../clusters/Servers.ts"
 import { embeddedOf, etcd3Of, inMemory, memoryOf, onDisk } from "../clusters/Services.ts"
-import { type Contender, readsBy, writesBy } from "../Contender.ts"
+import { type Contender, type Level, readsBy, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
 import type { Summary } from "../report/Summary.ts"
 import { planOf, type Site } from "../Rounds.ts"
@@ -46,57 +46,52 @@ export const commit = comparing(
   }
 )
 
-export const writes = comparing(
-  "writes",
-  "Writes over HTTP",
-  "PUT at the leader and spread, beside etcd's Go client and etcd's HTTP gateway",
-  (site, options) => {
+/** distkv and etcd, each at the leader and spread over all nodes, by the number of clients; `others` join them. */
+const besideEtcd = (
+  name: string,
+  title: string,
+  about: string,
+  levelOf: (clients: number) => Level,
+  others: (other: EtcdCluster) => ReadonlyArray<Contender>
+) =>
+  comparing(name, title, about, (site, options) => {
     const [http, other] = [ours(site), theirs(site)]
     const [httpLeader, httpSpread] = [httpOf(http, "leader"), httpOf(http, "all")]
     const [etcdLeader, etcdSpread] = [etcdOf(other, "leader"), etcdOf(other, "all")]
-    const gateway = gatewayOf(other)
+    const more = others(other)
     return {
       plan: planOf(options, { rounds: 3, seconds: 3 }),
       groups: levelsOf(options, [1, 16, 64, 256, 1000]).map((clients) => ({
         label: String(clients),
-        level: writesBy(clients),
+        level: levelOf(clients),
         contenders: [
           ...spreadToo(clients, httpLeader, httpSpread),
           ...spreadToo(clients, etcdLeader, etcdSpread),
-          gateway
+          ...more
         ]
       })),
-      filled: [],
+      filled: levelOf(1).reads > 0 ? [http, other] : [],
       rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "etcd",
       axis: "clients",
       xOf: clientsOf,
       notes: ["ratio: to etcd's Go client at the same nodes"]
     }
-  }
+  })
+
+export const writes = besideEtcd(
+  "writes",
+  "Writes over HTTP",
+  "PUT at the leader and spread, beside etcd's Go client and etcd's HTTP gateway",
+  writesBy,
+  (other) => [gatewayOf(other)]
 )
 
-export const linearizable = comparing(
+export const linearizable = besideEtcd(
   "reads",
   "Linearizable reads over HTTP",
   "linearizable GET at the leader and spread, beside etcd's",
-  (site, options) => {
-    const [http, other] = [ours(site), theirs(site)]
-    const [httpLeader, httpSpread] = [httpOf(http, "leader"), httpOf(http, "all")]
-    const [etcdLeader, etcdSpread] = [etcdOf(other, "leader"), etcdOf(other, "all")]
-    return {
-      plan: planOf(options, { rounds: 3, seconds: 3 }),
-      groups: levelsOf(options, [1, 16, 64, 256, 1000]).map((clients) => ({
-        label: String(clients),
-        level: readsBy(clients, "linearizable"),
-        contenders: [...spreadToo(clients, httpLeader, httpSpread), ...spreadToo(clients, etcdLeader, etcdSpread)]
-      })),
-      filled: [http, other],
-      rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "etcd",
-      axis: "clients",
-      xOf: clientsOf,
-      notes: ["ratio: to etcd's Go client at the same nodes"]
-    }
-  }
+  (clients) => readsBy(clients, "linearizable"),
+  () => []
 )
 
 export const stale = comparing(

@@ -8,7 +8,7 @@ import { cpuMicros } from "../clusters/Processes.ts"
 import { httpOf, ownProgram, servers } from "../clusters/Servers.ts"
 import { memoryOf, wireBytes, writtenBytes } from "../clusters/Usage.ts"
 import { type Cluster, type Contender, writesBy } from "../Contender.ts"
-import { reporter, shown } from "../report/Report.ts"
+import { reporter } from "../report/Report.ts"
 import { median, whole } from "../report/Summary.ts"
 import { atSite, measured, type Plan, planOf, type Site, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
@@ -94,7 +94,7 @@ export const cost: Section = {
   run: (options) =>
     atSite(options, async (site) => {
       const plan = planOf(options, { seconds: 10 })
-      const { file, save } = reporter("cost", cost.title, options)
+      const { print, save } = reporter("cost", cost.title, options)
       const http = servers(site.folderOf("http"))
       const other = findTools().etcd ? etcd(site.folderOf("etcd")) : undefined
       const both: ReadonlyArray<Cluster> = other === undefined ? [http] : [http, other]
@@ -131,6 +131,6 @@ export const cost: Section = {
         charts: [],
         raw: { idles, bytes, starts }
       })
-      console.log([...report.notes, "", ...report.tables.map((one) => `${shown(one)}\n`), file].join("\n"))
+      print(report)
     })
 }

@@ -2,7 +2,7 @@
 import { embeddedOf, onDisk } from "../clusters/Services.ts"
 import { memoryOf, sizeOf } from "../clusters/Usage.ts"
 import { writesBy } from "../Contender.ts"
-import { type Findings, reporter, shown } from "../report/Report.ts"
+import { type Findings, reporter } from "../report/Report.ts"
 import { millis, whole } from "../report/Summary.ts"
 import { atSite, measured, planOf, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
@@ -51,7 +51,7 @@ export const endurance: Section = {
     atSite(options, async (site) => {
       const { seconds, warmUp: warmSeconds } = planOf(options, { seconds: 20 })
       const writes = options.writes ?? (options.quick ? 20_000 : 10_000_000)
-      const { file, save } = reporter("endurance", endurance.title, options)
+      const { print, save } = reporter("endurance", endurance.title, options)
       const clients = options.clients?.[0] ?? 256
       const services = onDisk(site.folderOf("embedded"))
       const contender = embeddedOf(services, "all")
@@ -76,6 +76,6 @@ export const endurance: Section = {
         save(findingsOf(slices, clients))
       }
       const report = save(findingsOf(slices, clients))
-      console.log([...report.notes, "", ...report.tables.map((one) => `${shown(one)}\n`), file].join("\n"))
+      print(report)
     })
 }

@@ -4,7 +4,7 @@ import { httpOf, type Servers, servers } from "../clusters/Servers.ts"
 import { memoryOf, sizeOf } from "../clusters/Usage.ts"
 import { type Cluster, readsBy, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
-import { type Chart, reporter, shown } from "../report/Report.ts"
+import { type Chart, reporter } from "../report/Report.ts"
 import { median, summarize, type Summary, summaryTable, whole } from "../report/Summary.ts"
 import { atSite, type Group, type Measurement, planOf, run, type Site } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
@@ -85,7 +85,7 @@ const chartOf = (file: string, title: string, summaries: ReadonlyArray<Summary>)
 
 const grow = async (site: Site, options: Options): Promise<void> => {
   const plan = planOf(options, { rounds: 3, seconds: 3 })
-  const { file, save } = reporter("growth", growth.title, options)
+  const { print, save } = reporter("growth", growth.title, options)
   const [small, large] = [
     servers(site.folderOf("small"), { name: "10,000 keys" }),
     servers(site.folderOf("large"), { name: "http" })
@@ -150,7 +150,7 @@ const grow = async (site: Site, options: Options): Promise<void> => {
     before = keys
     report()
   }
-  console.log([...report().tables.map((one) => `${shown(one)}\n`), file].join("\n"))
+  print(report())
 }
 
 export const growth: Section = {

@@ -9,7 +9,7 @@ import { join } from "node:path"
 import { bareHttp, bareHttpOf } from "../clusters/BareHttp.ts"
 import { readsBy, writesBy } from "../Contender.ts"
 import { histogram, record } from "../load/Percentiles.ts"
-import { reporter, shown } from "../report/Report.ts"
+import { reporter } from "../report/Report.ts"
 import { median, millis, summarize, summaryTable, whole } from "../report/Summary.ts"
 import { atSite, type Plan, planOf, run, type Site } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
@@ -174,7 +174,7 @@ export const limits: Section = {
   run: (options) =>
     atSite(options, async (site) => {
       const plan = planOf(options, { rounds: 5, seconds: 3 })
-      const { file, save } = reporter("limits", "The machine's own limits", options)
+      const { print, save } = reporter("limits", "The machine's own limits", options)
       const commits = await groupCommits(site, plan)
       const trip = await roundTrip(plan.seconds * 1000)
       const contenders = [bareHttpOf(bareHttp())]
@@ -208,6 +208,6 @@ export const limits: Section = {
         charts: [],
         raw: { commits, trip, measurements }
       })
-      console.log([...report.notes, "", ...report.tables.map((one) => `${shown(one)}\n`), file].join("\n"))
+      print(report)
     })
 }

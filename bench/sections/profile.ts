@@ -6,7 +6,7 @@ import { httpOf, servers } from "../clusters/Servers.ts"
 import { until } from "../clusters/Waiting.ts"
 import { readsBy, writesBy } from "../Contender.ts"
 import { type CpuProfile, ownersOf } from "../report/Owners.ts"
-import { reporter, shown, type Table } from "../report/Report.ts"
+import { reporter, type Table } from "../report/Report.ts"
 import { atSite, measured, planOf, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 
@@ -25,7 +25,7 @@ export const profile: Section = {
   run: (options) =>
     atSite(options, async (site) => {
       const plan = planOf(options, { seconds: 8 })
-      const { file, save } = reporter("profile", "The leader's time by owner", options)
+      const { print, save } = reporter("profile", "The leader's time by owner", options)
       // The sources, not the bundle, in which nobody can tell what belongs to whom.
       const nodes = servers(site.folderOf("http"), {
         nodeFlags: ["--import", preload],
@@ -75,6 +75,6 @@ export const profile: Section = {
         charts: [],
         raw: columns.map(({ label, owners }) => ({ label, micros: Object.fromEntries(owners) }))
       })
-      console.log([`ssh2: ${report.encryption}`, ...report.tables.map((one) => `${shown(one)}\n`), file].join("\n"))
+      print(report)
     })
 }

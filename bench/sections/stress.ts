@@ -6,7 +6,7 @@ import { httpOf, type Servers, servers } from "../clusters/Servers.ts"
 import { writesBy } from "../Contender.ts"
 import type { OpenLoop, OpenLoopResult } from "../load/OpenLoop.ts"
 import { latencyOf, merged } from "../load/Percentiles.ts"
-import { reporter, shown } from "../report/Report.ts"
+import { reporter } from "../report/Report.ts"
 import { millis, whole } from "../report/Summary.ts"
 import { atSite, planOf, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
@@ -104,7 +104,7 @@ export const stress: Section = {
     atSite(options, async (site) => {
       const { seconds, warmUp: warmSeconds } = planOf(options, { seconds: 12 })
       const keys = options.keys?.[0] ?? (options.quick ? 20_000 : 300_000)
-      const { file, save } = reporter("stress", stress.title, options)
+      const { print, save } = reporter("stress", stress.title, options)
       const cluster = servers(site.folderOf("http"))
       await site.start([cluster])
       await cluster.fill(keys, 256)
@@ -143,6 +143,6 @@ export const stress: Section = {
         charts: [],
         raw: rows
       })
-      console.log([...report.notes, "", ...report.tables.map((one) => `${shown(one)}\n`), file].join("\n"))
+      print(report)
     })
 }

@@ -2,24 +2,22 @@
  * Followers learn of a commit with the next heartbeat at the latest, also where nothing else happens (paper §5.3: the
  * leader includes the index in every append). Checked while the run is calm, on all members that are well.
  */
-import type { Calm } from "../CalmPhase.ts"
 import type { GlobalView } from "../GlobalView.ts"
+import { calmQueue } from "./CalmQueue.ts"
 import type { Invariant } from "./Invariant.ts"
 
 export const commitKnown = (world: GlobalView): Invariant => {
-  let waiting: Array<{ readonly index: number; readonly at: number }> = []
-  let phase: Calm | null = null
+  const led = calmQueue(world)
   return {
     id: "I34",
     title: "followers learn of commits",
     stepped: (node, view, before) => {
-      const { calm } = world
-      if (calm === null || node.id !== calm.leader) return
-      if (phase !== calm) waiting = []
-      phase = calm
+      const phase = led(node)
+      if (phase === null) return
+      const { calm, queue } = phase
       const { now } = world.world
-      if (before !== null && view.commit > before.commit) waiting.push({ index: view.commit, at: now })
-      for (let first = waiting[0]; first !== undefined && now - first.at > calm.knownWithinMs; first = waiting[0]) {
+      if (before !== null && view.commit > before.commit) queue.push({ index: view.commit, at: now })
+      for (let first = queue[0]; first !== undefined && now - first.at > calm.knownWithinMs; first = queue[0]) {
         for (const id of calm.healthy) {
           const commit = world.node(id).last?.commit ?? 0
           if (commit >= first.index) continue
@@ -29,7 +27,7 @@ export const commitKnown = (world: GlobalView): Invariant => {
             `${id} knows of commits up to ${commit} ${ms} ms after ${node.id} committed ${first.index}`
           )
         }
-        waiting.shift()
+        queue.shift()
       }
     }
   }

@@ -142,6 +142,7 @@ export interface DeleteRangeResult {
   readonly deleted: number
 }
 
+/** A learner is a member without a vote. A node that is no member, or none any more (`refused` says so), follows. */
 export type RoleName = "leader" | "follower" | "candidate" | "learner"
 
 /** A member as this node knows it; what only the leader knows is null elsewhere. */

@@ -14,7 +14,8 @@ const readyLag = 1000
 const roleName = (node: NodeState): RoleName => {
   if (node.role === "Leader") return "leader"
   if (node.role === "Candidate") return "candidate"
-  return node.membership.members.length > 0 && !node.isVoter ? "learner" : "follower"
+  const own = findMember(node.membership, node.id)
+  return own === undefined || own.standing === "voter" ? "follower" : "learner"
 }
 
 export const readiness = (node: NodeState, failed: boolean, closing: boolean): Readiness => {

@@ -36,7 +36,7 @@ const refusals = {
 /** A node's whole view: itself, its cluster, the members. */
 export const statusLines = (cluster: ClusterJson): ReadonlyArray<string> => [
   `cluster   ${cluster.clusterId ?? "none yet: this node awaits a join"}`,
-  `node      ${styled("bold", cluster.nodeId)} (${cluster.role})`,
+  `node      ${styled("bold", cluster.nodeId)} (${cluster.refused === "removed" ? "removed" : cluster.role})`,
   ...(cluster.refused === undefined ? [] : [`refused   ${styled("red", refusals[cluster.refused])}`]),
   `leader    ${
     cluster.leader === null ? styled("red", "none known") : styled("green", cluster.leader)

@@ -120,13 +120,14 @@ export class Replication {
     if (!reply.matched) progress.judge(reply.hint, reply.round)
     if (progress.forgot) return
     progress.refused = false
-    if (reply.round > progress.round) {
+    let isNews = reply.round > progress.round
+    if (isNews) {
       progress.round = reply.round
       progress.answered(this.rounds.beganBy(reply.round))
     }
-    if (reply.matched) {
-      if (reply.index <= this.node.log.last) progress.matched(reply.index, this.round)
-    } else this.rejected(progress, reply)
+    if (!reply.matched) this.rejected(progress, reply)
+    else if (reply.index <= this.node.log.last && progress.matched(reply.index, this.round)) isNews = true
+    if (isNews) progress.contactAt = this.node.now
   }
 
   private rejected(progress: Progress, { hint, index }: PeerMessageOf<"AppendReply">): void {

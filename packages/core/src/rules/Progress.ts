@@ -32,9 +32,12 @@ export class Progress {
   private matchedInRound = 0
   /** It came back without entries that it had acknowledged. */
   forgot = false
-  /** Milliseconds (monotonic) at which the newest answered round was begun; before the first, when it was added. */
+  /**
+   * Milliseconds (monotonic) at which it last answered what it had not answered before; until then, when it was added.
+   * An answer is a sign of life when it comes: large entries on a slow link keep one busy for longer than a time-out.
+   */
   contactAt: number
-  /** The same, and negative infinity before the first. */
+  /** When the newest answered round was begun: what a lease counts from. Negative infinity before the first. */
   answeredAt = Number.NEGATIVE_INFINITY
   /** Entries from `next` are being read from the log store for this follower. */
   reading = false
@@ -64,7 +67,6 @@ export class Progress {
   /** It has answered a round that was begun at `at`. */
   answered(at: number): void {
     if (at > this.answeredAt) this.answeredAt = at
-    if (at > this.contactAt) this.contactAt = at
   }
 
   /** Entries up to `last` have gone out. A probe's position stays until it is answered. */

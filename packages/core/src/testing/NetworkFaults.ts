@@ -7,6 +7,8 @@ export interface NetworkFaults {
   minDelayMs: number
   /** Mean of the exponential part of the delay. */
   meanDelayMs: number
+  /** What one lane of a link carries in a millisecond, one message after the other. */
+  bytesPerMs: number
   /** How often a message is much later than the others, and by how much at most. */
   spikeChance: number
   spikeMs: number
@@ -28,6 +30,7 @@ export interface NetworkFaults {
 export const calmNetwork = (): NetworkFaults => ({
   minDelayMs: 0.2,
   meanDelayMs: 0.5,
+  bytesPerMs: Number.POSITIVE_INFINITY,
   spikeChance: 0,
   spikeMs: 0,
   dropChance: 0,

@@ -30,6 +30,10 @@ export interface NetworkObserver {
   readonly received: (to: NodeId, message: PeerMessage) => void
 }
 
+type LaneTimes = Record<ReturnType<typeof laneOf>, number>
+
+const noTimes = (): LaneTimes => ({ raft: 0, control: 0, bulk: 0 })
+
 interface LinkState {
   isCut: boolean
   clogUntil: number
@@ -37,7 +41,9 @@ interface LinkState {
   extraMs: number
   bytesOnTheWay: number
   /** When the last message of each lane arrives, where order is kept. */
-  readonly lastArrival: { raft: number; control: number; bulk: number }
+  readonly lastArrival: LaneTimes
+  /** When the last message of each lane has left the link. */
+  readonly passed: LaneTimes
 }
 
 /** Messages whose sender may lose power right after them. */
@@ -261,8 +267,10 @@ export class SimNetwork {
       this.counts.spiked++
       delay += random.between(0, faults.spikeMs)
     }
-    let arrival = this.world.now + delay
     const lane = laneOf(packet.message)
+    const passed = Math.max(this.world.now, link.passed[lane]) + packet.bytes.length / faults.bytesPerMs
+    link.passed[lane] = passed
+    let arrival = passed + delay
     if (!faults.reorders) arrival = Math.max(arrival, link.lastArrival[lane])
     else if (arrival < link.lastArrival[lane]) this.counts.reordered++
     link.lastArrival[lane] = Math.max(arrival, link.lastArrival[lane])
@@ -331,7 +339,14 @@ export class SimNetwork {
     const name = `${from} ${to}`
     let link = this.links.get(name)
     if (link === undefined) {
-      link = { isCut: false, clogUntil: 0, extraMs: 0, bytesOnTheWay: 0, lastArrival: { raft: 0, control: 0, bulk: 0 } }
+      link = {
+        isCut: false,
+        clogUntil: 0,
+        extraMs: 0,
+        bytesOnTheWay: 0,
+        lastArrival: noTimes(),
+        passed: noTimes()
+      }
       this.links.set(name, link)
     }
     return link

@@ -203,6 +203,10 @@ export const commands: Record<string, Command> = {
     void (device(world, [id, name === "" ? "log" : name]).faults.minDelayMs = millisOf(time)),
   jump,
   delay: (world, [time = ""]) => void (world.cluster.network.faults.minDelayMs = millisOf(time)),
+  bandwidth: (world, [bytesPerSecond = ""]) =>
+    void (world.cluster.network.faults.bytesPerMs = bytesPerSecond === "all"
+      ? Infinity
+      : Number(bytesPerSecond) / 1000),
   "on-crash": onCrash,
   "crash-at": crashAt,
   flip: (world, [id = "", index = "", bit = "77"]) => world.node(id).disk.flipBit(Number(index) as never, Number(bit)),

@@ -40,7 +40,7 @@ const usage = `${help}\n  document         makes the tables and plots of docs/PE
 const chosenBy = (names: string): ReadonlyArray<Section> =>
   names === "" ? everything : names.split(",").map((name) => {
     const section = byName.get(name)
-    if (section === undefined) throw new Error(`there is no benchmark ${name}\n\n${usage}`)
+    if (section === undefined) throw new Error(`there is no benchmark ${name}`)
     return section
   })
 
@@ -65,13 +65,23 @@ const runAll = async (sections: ReadonlyArray<Section>, options: Options): Promi
   if (failures.length > 0) throw new Error(failures.join("\n"))
 }
 
-const main = async (): Promise<void> => {
+/** What the command line asks for; a mistake in it ends the program with the usage and status 2. */
+const read = (): { readonly options: Options; readonly sections: ReadonlyArray<Section> | "document" } => {
   const [first = "", ...rest] = process.argv.slice(2)
   const named = first !== "" && !first.startsWith("-")
-  const options = parseOptions(named ? rest : process.argv.slice(2))
+  try {
+    const options = parseOptions(named ? rest : process.argv.slice(2))
+    return { options, sections: options.help ? [] : first === "document" ? first : chosenBy(named ? first : "") }
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+    return process.exit(2)
+  }
+}
+
+const main = async (): Promise<void> => {
+  const { options, sections } = read()
   if (options.help) return console.log(usage)
-  if (first === "document") return document(options, everything.map(({ name }) => name))
-  const sections = chosenBy(named ? first : "")
+  if (sections === "document") return document(options, [...everything, commit].map(({ name }) => name))
   if (options.install) installTools()
   await runAll(sections, options)
 }

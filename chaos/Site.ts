@@ -34,10 +34,13 @@ export interface Place {
   readonly keep: () => void
 }
 
+/** The command line cannot be understood. */
+export class UsageError extends Error {}
+
 /** A positive number of the command line. */
 export const numberOf = (text: string | undefined, name: string): number => {
   const value = Number(text)
-  if (text === undefined || !(value > 0)) throw new Error(`--${name} is a positive number`)
+  if (text === undefined || !(value > 0)) throw new UsageError(`--${name} is a positive number`)
   return value
 }
 
@@ -51,14 +54,18 @@ export const readOptions = <O extends ParseArgsOptionsConfig>(
     console.log(help)
     return undefined
   }
-  return parseArgs({ args: [...args], options: { ...common, ...more } }).values
+  try {
+    return parseArgs({ args: [...args], options: { ...common, ...more } }).values
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${help}`)
+  }
 }
 
 /** Prepares a place for a run, after tidying up after runs that could not. */
 export const makePlace = (values: {
   readonly nodes?: unknown
   readonly network?: unknown
-  readonly seed?: unknown
+  readonly seed?: string | boolean | undefined
   readonly dir?: unknown
   readonly "election-timeout"?: unknown
   readonly keep?: unknown
@@ -68,8 +75,8 @@ export const makePlace = (values: {
   let kept = values.keep === true
   const electionTimeoutMs = numberOf(String(values["election-timeout"]), "election-timeout")
   const { network = namespacesWork() ? "namespaces" : "proxy" } = values
-  if (network !== "namespaces" && network !== "proxy") throw new Error("--network is namespaces or proxy")
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
+  if (network !== "namespaces" && network !== "proxy") throw new UsageError("--network is namespaces or proxy")
+  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : numberOf(String(values.seed), "seed")
   const place: Place = {
     directory: makeDirectory(parent, () => kept),
     nodes: numberOf(String(values.nodes), "nodes"),

@@ -13,7 +13,23 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
-const { values: options } = parseArgs({ options: { old: { type: "string", default: "b2d05b3" } } })
+
+/** The older build, by what the command line says. */
+const readOld = (): string => {
+  const usage = "usage: npm run mixed -- [--old COMMIT]"
+  if (process.argv.includes("--help")) {
+    console.log(usage)
+    process.exit(0)
+  }
+  try {
+    return parseArgs({ options: { old: { type: "string", default: "b2d05b3" } } }).values.old
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${usage}`)
+    return process.exit(2)
+  }
+}
+
+const old = readOld()
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "distkv-mixed-"))
 const names = ["n1", "n2", "n3"]
 
@@ -47,8 +63,8 @@ const fail = (message: string): never => {
 const checkOut = () => {
   const tree = path.join(home, "old")
   fs.mkdirSync(tree)
-  const archive = spawnSync("git", ["archive", options.old], { cwd: root, maxBuffer: 2 ** 30 })
-  if (archive.status !== 0) fail(`${options.old} is not in the history of this repository`)
+  const archive = spawnSync("git", ["archive", old], { cwd: root, maxBuffer: 2 ** 30 })
+  if (archive.status !== 0) fail(`${old} is not in the history of this repository`)
   spawnSync("tar", ["-x", "-C", tree], { input: archive.stdout })
   fs.symlinkSync(path.join(root, "node_modules"), path.join(tree, "node_modules"))
   for (const name of fs.readdirSync(path.join(tree, "packages"))) {

@@ -3,6 +3,9 @@ import { execFileSync } from "node:child_process"
 import { readdirSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { readArguments } from "./arguments.mjs"
+
+readArguments("npm run build", {})
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 const packages = readdirSync(join(root, "packages")).map((name) => join("packages", name))

@@ -1,12 +1,13 @@
 // What `npm test` runs: everything that must hold before a change is good, cheapest first, up to the first failure.
 //
-//   node scripts/check.mjs [--only a,b | --no-tests] [arguments of vitest …]
+//   node scripts/check.mjs [--only a,b | --no-tests] [arguments of vitest, where it runs …]
 //
 // The environment variable DISTKV_TEST_REPORT names a file to which vitest also writes its results as JSON.
 import { spawn } from "node:child_process"
 import { dirname, join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
+import { endWithUsage } from "./arguments.mjs"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 
@@ -89,9 +90,15 @@ const all = stages(vitestArgs)
 const chosen = only === undefined
   ? all.filter(({ name }) => first !== "--no-tests" || !["scenarios", "tests"].includes(name))
   : all.filter(({ name }) => only.includes(name))
+const usage =
+  "npm test -- [--only a,b | --no-tests] [arguments of vitest …], or one of npm run verify, types, lint, format"
+if (process.argv.includes("--help")) endWithUsage(usage)
 if (only !== undefined && chosen.length !== only.length) {
-  console.error(`the stages are ${all.map(({ name }) => name).join(", ")}`)
-  process.exit(2)
+  endWithUsage(usage, `the stages are ${all.map(({ name }) => name).join(", ")}`)
+}
+const [stray] = vitestArgs
+if (stray !== undefined && !chosen.some(({ live }) => live)) {
+  endWithUsage(usage, `${stray} is for the tests, which do not run`)
 }
 
 const began = performance.now()

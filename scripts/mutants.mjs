@@ -14,8 +14,9 @@ import { availableParallelism, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import { parseArgs, promisify } from "node:util"
+import { promisify } from "node:util"
 import { Worker } from "node:worker_threads"
+import { endWithUsage, numberOf, readArguments } from "./arguments.mjs"
 import { Findings } from "./mutants/findings.mjs"
 import { mutants } from "./mutants/index.mjs"
 
@@ -35,16 +36,19 @@ const stuckAfterMs = 120_000
 /** Each seed is a storm of so many milliseconds: where the bugs are, and nothing else. */
 const tail = ".d12000"
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: "string" },
-    seeds: { type: "string", default: "500" },
-    workers: { type: "string" },
-    results: { type: "string" },
-    fit: { type: "boolean", default: false },
-    write: { type: "boolean", default: false }
-  }
+const usage = "npm run mutants -- [--only id,id] [--seeds N] [--workers N] [--results FILE] [--write] | --fit"
+const options = readArguments(usage, {
+  only: { type: "string" },
+  seeds: { type: "string", default: "500" },
+  workers: { type: "string" },
+  results: { type: "string" },
+  fit: { type: "boolean", default: false },
+  write: { type: "boolean", default: false }
 })
+const seedsMost = numberOf(usage, "seeds", options.seeds)
+const workers = options.workers === undefined
+  ? availableParallelism()
+  : Math.max(1, numberOf(usage, "workers", options.workers))
 
 /**
  * Why a mutant's edits do not apply, or null where they do.
@@ -91,7 +95,7 @@ const simulate = (mutant, place, done) =>
   new Promise((resolve) => {
     const entry = pathToFileURL(join(place, "packages/core/src/testing/index.ts")).href
     const worker = new Worker(new URL("./mutant-worker.mjs", import.meta.url), {
-      workerData: { entry, from: done + 1, seeds: Number(options.seeds) - done, tail },
+      workerData: { entry, from: done + 1, seeds: seedsMost - done, tail },
       stderr: true
     })
     let seeds = done
@@ -144,7 +148,7 @@ const test = async (mutant, place, file) => {
 /** @param {Mutant} mutant */
 const judge = async (mutant) => {
   const known = findings.of(mutant)
-  if (known !== null && (known.by !== null || known.seeds >= Number(options.seeds))) return { mutant, ...known }
+  if (known !== null && (known.by !== null || known.seeds >= seedsMost)) return { mutant, ...known }
   const place = await copyWith(mutant)
   try {
     const verdict = "test" in mutant.expect
@@ -204,6 +208,9 @@ const table = (verdicts) =>
 const chosen = options.only === undefined
   ? mutants
   : mutants.filter(({ id }) => options.only?.split(",").includes(id))
+for (const id of options.only?.split(",") ?? []) {
+  if (!mutants.some((mutant) => mutant.id === id)) endWithUsage(usage, `there is no mutant ${id}`)
+}
 const began = performance.now()
 const misfits = (await Promise.all(chosen.map(misfit))).filter((text) => text !== null)
 for (const text of misfits) console.error(text)
@@ -213,7 +220,7 @@ const verdicts = []
 /** @type {Array<string>} */
 const broken = []
 const queue = chosen.values()
-await Promise.all(Array.from({ length: Number(options.workers ?? availableParallelism()) }, async () => {
+await Promise.all(Array.from({ length: workers }, async () => {
   for (const mutant of queue) {
     try {
       const verdict = await judge(mutant)

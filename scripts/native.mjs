@@ -9,6 +9,9 @@ import { spawnSync } from "node:child_process"
 import { existsSync, realpathSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
+import { readArguments } from "./arguments.mjs"
+
+const { remove } = readArguments("npm run native -- [--remove]", { remove: { type: "boolean", default: false } })
 
 /** The version of the build tool; it is fetched where npm has it not. */
 const nodeGyp = "node-gyp@13.1.0"
@@ -25,7 +28,7 @@ const fail = (message) => {
 }
 
 rmSync(build, { force: true, recursive: true })
-if (process.argv.includes("--remove")) process.exit(0)
+if (remove) process.exit(0)
 
 const prefix = dirname(dirname(realpathSync(process.execPath)))
 if (!existsSync(join(prefix, "include", "node", "node.h"))) {

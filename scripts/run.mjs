@@ -166,8 +166,14 @@ const run = ([name = "", ...args]) => {
 }
 
 const args = process.argv.slice(2)
+const installsOnly = args[0] === "--relock" || args[0] === "--install-only"
+if (installsOnly && args.length > 1) {
+  const isQuestion = args[1] === "--help"
+  console[isQuestion ? "log" : "error"]("usage: npm run setup, or npm run relock, without options")
+  process.exit(isQuestion ? 0 : 2)
+}
 if (args[0] === "--relock") install(["--no-frozen-lockfile"])
 else if (!isInstalled()) install(["--frozen-lockfile", "--prefer-offline"])
 requireNode()
-if (args[0] === "--install-only" || args[0] === "--relock") process.exit(0)
+if (installsOnly) process.exit(0)
 if (args.length > 0) run(args)

@@ -10,6 +10,7 @@ import { spawnSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { endWithUsage } from "./arguments.mjs"
 import { readCatalogue } from "./scenarios/catalogue.mjs"
 import { prove } from "./scenarios/prove.mjs"
 import { tableOf } from "./scenarios/table.mjs"
@@ -44,6 +45,7 @@ const problems = () => {
   return found
 }
 
+const usage = "npm run scenarios -- [--check | --traces [name …] | --prove [name …]]"
 const [mode, ...words] = process.argv.slice(2)
 const made = () => tableOf(readCatalogue(), findPlays(root), readVariants())
 
@@ -76,7 +78,9 @@ switch (mode) {
     }
     break
   }
+  case "--help":
+    endWithUsage(usage)
+    break
   default:
-    console.error("npm run scenarios -- [--check | --traces [name …] | --prove [name …]]")
-    process.exitCode = 2
+    endWithUsage(usage, `${mode} is not known`)
 }

@@ -17,44 +17,30 @@
 // events and the command that replays it, after leaving out what does not matter for it; then the exit status is 1.
 // `--replay` runs one token and prints its timeline in full.
 import { availableParallelism } from "node:os"
-import { parseArgs } from "node:util"
+import { numberOf, readArguments } from "./arguments.mjs"
 import { Pool } from "./sim-pool.mjs"
 import { Results } from "./sim-results.mjs"
 
 const usage = "npm run sim -- [--seeds N] [--minutes M] [--hours H] [--results FILE] [--from S] [--nodes N] [--ms N] " +
-  "[--off class,class] [--no-shrink] [--twice] | --power-cuts N | --replay TOKEN"
+  "[--off class,class] [--workers N] [--no-shrink] [--twice] | --power-cuts N | --replay TOKEN"
 
-const readArguments = () => {
-  try {
-    const { values } = parseArgs({
-      options: {
-        seeds: { type: "string" },
-        minutes: { type: "string" },
-        hours: { type: "string" },
-        results: { type: "string" },
-        "power-cuts": { type: "string" },
-        twice: { type: "boolean", default: false },
-        from: { type: "string", default: "1" },
-        nodes: { type: "string" },
-        ms: { type: "string" },
-        off: { type: "string" },
-        replay: { type: "string" },
-        workers: { type: "string" },
-        "no-shrink": { type: "boolean", default: false }
-      }
-    })
-    const numbers = /** @type {const} */ (["seeds", "minutes", "hours", "power-cuts", "from", "nodes", "ms", "workers"])
-    for (const name of numbers) {
-      if (!/^\d+(\.\d+)?$/.test(values[name] ?? "0")) throw new Error(`--${name} wants a number`)
-    }
-    return values
-  } catch (error) {
-    console.error(`${/** @type {Error} */ (error).message}\nusage: ${usage}`)
-    return process.exit(2)
-  }
-}
-
-const options = readArguments()
+const options = readArguments(usage, {
+  seeds: { type: "string" },
+  minutes: { type: "string" },
+  hours: { type: "string" },
+  results: { type: "string" },
+  "power-cuts": { type: "string" },
+  twice: { type: "boolean", default: false },
+  from: { type: "string", default: "1" },
+  nodes: { type: "string" },
+  ms: { type: "string" },
+  off: { type: "string" },
+  replay: { type: "string" },
+  workers: { type: "string" },
+  "no-shrink": { type: "boolean", default: false }
+})
+const numbers = /** @type {const} */ (["seeds", "minutes", "hours", "power-cuts", "from", "nodes", "ms", "workers"])
+for (const name of numbers) numberOf(usage, name, options[name] ?? "0")
 
 /** What the tokens of these runs hold beside the seed. */
 const kind = [
@@ -131,7 +117,7 @@ const seeds = function*(/** @type {Results} */ results) {
 const many = async () => {
   const results = new Results(options.results, { from: Number(options.from), kind })
   const { totals } = results
-  const pool = new Pool(options.workers === undefined ? availableParallelism() : Number(options.workers))
+  const pool = new Pool(options.workers === undefined ? availableParallelism() : Math.max(1, Number(options.workers)))
   /** @type {Array<SimReport>} */
   const bad = []
   let shownAt = 0

@@ -5,6 +5,7 @@
  * and looks at `flaw` once, at its end. What it made of flawed bytes must then be thrown away.
  */
 import { copyOf, getText, getU16, getU32, getU64, viewOf } from "./Bytes.ts"
+import { getKeyText } from "./KeyTexts.ts"
 
 export class ByteReader {
   readonly bytes: Uint8Array
@@ -64,6 +65,16 @@ export class ByteReader {
     const at = this.take(length)
     if (at < 0) return ""
     const text = getText(this.bytes, at, at + length)
+    if (text !== null) return text
+    this.reject("text that is not UTF-8")
+    return ""
+  }
+
+  /** The same of a key: most are read again and again. */
+  key(length: number): string {
+    const at = this.take(length)
+    if (at < 0) return ""
+    const text = getKeyText(this.bytes, at, at + length)
     if (text !== null) return text
     this.reject("text that is not UTF-8")
     return ""

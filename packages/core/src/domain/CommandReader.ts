@@ -145,7 +145,7 @@ const readTxn = (reader: ByteReader): Command => {
 
 const readKey = (reader: ByteReader, length: number): Key => {
   if (length === 0 || length > maxKeyBytes) reader.reject("not a key")
-  return reader.text(length) as Key
+  return reader.key(length) as Key
 }
 
 const readBound = (reader: ByteReader, length: number | null): string | null => {

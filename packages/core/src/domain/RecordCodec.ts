@@ -12,7 +12,13 @@ import type { LogIndex, SessionId, Term } from "./Position.ts"
 
 const maxKind = Math.max(...Object.values(commandKind))
 
-const checksum = (record: Uint8Array): number => crc32(viewOf(record, 4, record.length))
+/**
+ * CRC-32 of bytes 4 to the end, without a view of them: four bytes fill its register, so that from this number on,
+ * mixed with whatever the first four bytes are, it stands after them where it stands before anything.
+ */
+const checksum = (record: Uint8Array): number => crc32(record, (getU32(record, 0) ^ beforeFour) >>> 0)
+
+const beforeFour = 0x6dd9_0a9d
 
 /** The checksum that a stamped record carries. */
 export const checksumOf = (record: Uint8Array): number => getU32(record, 0)

@@ -63,12 +63,10 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const run = Effect.gen(function*() {
-    const buffer = new WriteBuffer()
     while (true) {
       const batch = yield* Queue.takeAll(queue)
-      for (const submission of batch) buffer.add(submission.write)
-      const bytes = buffer.bytes
-      const write = buffer.take()
+      const write = merged(batch)
+      const bytes = bytesOf(write)
       const began = now()
       busySince = began
       yield* Effect.uninterruptible(store.write(write))
@@ -91,6 +89,19 @@ export const make = Effect.fnUntraced(function*(
     watch
   }
 })
+
+const merged = (batch: ReadonlyArray<Submission>): LogWrite => {
+  if (batch.length === 1) return batch[0]!.write
+  const buffer = new WriteBuffer()
+  for (const { write } of batch) buffer.add(write)
+  return buffer.take()
+}
+
+const bytesOf = ({ entries }: LogWrite): number => {
+  let bytes = 0
+  for (const { record } of entries) bytes += record.length
+  return bytes
+}
 
 const completion = (number: number, write: LogWrite): Persisted => {
   const last = write.entries.at(-1)

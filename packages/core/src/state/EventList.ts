@@ -37,13 +37,13 @@ class Piece {
   /** Where the value lies; null where the event deleted its key. */
   readonly sources: Array<ArrayBufferLike | null> = new Array<ArrayBufferLike | null>(pieceEvents).fill(null)
   readonly numbers = new Float64Array(pieceEvents * numbersPerEvent)
-  /** 1 where a later event of the list changes the key again. */
-  readonly superseded = new Uint8Array(pieceEvents)
 }
 
 export class EventList implements Iterable<HistoryEvent> {
   private readonly pieces: Array<Piece> = []
   private count = 0
+  /** 1 where a later event changes the key again. All in one array: it is written to anywhere, not only at its end. */
+  private superseded = new Uint8Array(8 * pieceEvents)
 
   get length(): number {
     return this.count
@@ -52,7 +52,7 @@ export class EventList implements Iterable<HistoryEvent> {
   /** Adds the event that follows all before it; its entry's mod revision is its own revision. */
   add({ entry, historyBytes, key, position, previous, revision }: HistoryEvent): void {
     const place = this.count++ & placeMask
-    if (place === 0) this.pieces.push(new Piece())
+    if (place === 0) this.grow()
     const { keys, numbers, sources } = this.pieces[this.pieces.length - 1]!
     const at = place * numbersPerEvent
     keys[place] = key
@@ -77,7 +77,7 @@ export class EventList implements Iterable<HistoryEvent> {
 
   /** An event that comes now changes the same key as the one at `index`. */
   supersede(index: number): void {
-    this.pieces[index >> pieceShift]!.superseded[index & placeMask] = 1
+    this.superseded[index] = 1
   }
 
   /** As of an array: below 0 it counts from the end. */
@@ -120,7 +120,7 @@ export class EventList implements Iterable<HistoryEvent> {
 
   /** Whether no later event of the list changes the key of the one at `index`. */
   isLast(index: number): boolean {
-    return this.pieces[index >> pieceShift]!.superseded[index & placeMask] === 0
+    return this.superseded[index] === 0
   }
 
   keyAt(index: number): Key {
@@ -146,6 +146,14 @@ export class EventList implements Iterable<HistoryEvent> {
 
   *[Symbol.iterator](): Generator<HistoryEvent, void> {
     for (let i = 0; i < this.count; i++) yield this.at(i)!
+  }
+
+  private grow(): void {
+    this.pieces.push(new Piece())
+    if (this.count <= this.superseded.length) return
+    const superseded = new Uint8Array(2 * this.superseded.length)
+    superseded.set(this.superseded)
+    this.superseded = superseded
   }
 
   private revisionAt(index: number): Revision {

@@ -31,7 +31,9 @@ export class StateMachine implements KeyValueView {
   readonly digest = new StateDigest()
   private readonly store: StateStore["Service"]
   private readonly overlay: Overlay
-  private position = logStart
+  /** Two numbers instead of a position, which would be a new object for every entry. */
+  private appliedTerm = logStart.term
+  private appliedIndex = logStart.index
   private committedMembership = emptyMembership
   private table = new Sessions()
   private frozenIndex = logStart.index
@@ -53,7 +55,8 @@ export class StateMachine implements KeyValueView {
   private begin(meta: StateMeta): void {
     const { compactRevision, historyBytes, historyCutBytes, keys, revision } = meta
     Object.assign(this.counters, { revision, compactRevision, historyBytes, historyCutBytes, keys })
-    this.position = meta.applied
+    this.appliedTerm = meta.applied.term
+    this.appliedIndex = meta.applied.index
     this.frozenIndex = meta.applied.index
     this.savedIndex = meta.applied.index
     this.committedMembership = meta.membership
@@ -64,7 +67,7 @@ export class StateMachine implements KeyValueView {
   }
 
   get applied(): LogIndex {
-    return this.position.index
+    return this.appliedIndex
   }
 
   get revision(): Revision {
@@ -88,7 +91,7 @@ export class StateMachine implements KeyValueView {
 
   /** Whether something was applied since the last checkpoint was frozen. */
   get isDirty(): boolean {
-    return this.position.index > this.frozenIndex
+    return this.appliedIndex > this.frozenIndex
   }
 
   /** The index of the last checkpoint that has succeeded. */
@@ -103,13 +106,14 @@ export class StateMachine implements KeyValueView {
 
   /** Applies the entry after the last applied one. */
   apply(entry: LogEntry): Outcome {
-    if (entry.index !== this.position.index + 1) {
-      throw new Error(`entry ${entry.index} was to be applied after ${this.position.index}`)
+    if (entry.index !== this.appliedIndex + 1) {
+      throw new Error(`entry ${entry.index} was to be applied after ${this.appliedIndex}`)
     }
     const command = decodeCommand(entry.record)
     const session = sessionOf(entry.record)
     const outcome = session === 0 ? this.execute(command, entry.index) : this.executeOnce(session, command, entry)
-    this.position = { term: entry.term, index: entry.index }
+    this.appliedTerm = entry.term
+    this.appliedIndex = entry.index
     const answered = session === 0 ? 0 : resultKind[outcome._tag]
     this.digest.applied(entry.index, checksumOf(entry.record), this.counters, answered)
     return outcome
@@ -160,11 +164,11 @@ export class StateMachine implements KeyValueView {
   /** Takes what has changed since the last call for a checkpoint; reads go on to see it. */
   freeze(): Checkpoint {
     const changes = this.overlay.freeze()
-    this.frozenIndex = this.position.index
+    this.frozenIndex = this.appliedIndex
     return {
       meta: {
         ...this.counters,
-        applied: this.position,
+        applied: { term: this.appliedTerm, index: this.appliedIndex },
         membership: this.committedMembership,
         ...(this.digest.current !== undefined && { digest: this.digest.current })
       },
@@ -187,8 +191,8 @@ export class StateMachine implements KeyValueView {
 
   /** The state store shows what a snapshot holds: this is the state now, and what was applied here is forgotten. */
   replaced(meta: StateMeta): void {
-    if (!this.replacing || meta.applied.index < this.position.index) {
-      throw new Error(`a snapshot of ${meta.applied.index} was to replace a state of ${this.position.index}`)
+    if (!this.replacing || meta.applied.index < this.appliedIndex) {
+      throw new Error(`a snapshot of ${meta.applied.index} was to replace a state of ${this.appliedIndex}`)
     }
     this.replacing = false
     this.overlay.clear()

@@ -11,16 +11,10 @@ import type { HardState, LogWrite } from "../LogStore.ts"
 export class WriteBuffer {
   private hardState: HardState | null = null
   private entries: Array<LogEntry> = []
-  private size = 0
   private base: LogId | undefined
 
   get isEmpty(): boolean {
     return this.hardState === null && this.entries.length === 0 && this.base === undefined
-  }
-
-  /** Bytes of the records that wait. */
-  get bytes(): number {
-    return this.size
   }
 
   setHardState(hardState: HardState): void {
@@ -36,7 +30,6 @@ export class WriteBuffer {
       else if (keep < this.entries.length) this.entries.length = keep
     }
     this.entries.push(entry)
-    this.size += entry.record.length
   }
 
   /** The log begins anew after a position: no entry that waits is of it. */
@@ -58,7 +51,6 @@ export class WriteBuffer {
     this.base = undefined
     this.hardState = null
     this.entries = []
-    this.size = 0
     return write
   }
 }

@@ -16,7 +16,7 @@ import type { Membership } from "../domain/Membership.ts"
 import { emptyMembership, findMember, hasFeature } from "../domain/Membership.ts"
 import { resultKind } from "../domain/MessageLayout.ts"
 import type { Outcome } from "../domain/Outcome.ts"
-import type { LogIndex, Revision, SessionId } from "../domain/Position.ts"
+import type { LogId, LogIndex, Revision, SessionId } from "../domain/Position.ts"
 import { logStart } from "../domain/Position.ts"
 import { checksumOf, sessionOf } from "../domain/RecordCodec.ts"
 import { note, recall } from "../rules/ExactlyOnce.ts"
@@ -31,7 +31,6 @@ export class StateMachine implements KeyValueView {
   readonly digest = new StateDigest()
   private readonly store: StateStore["Service"]
   private readonly overlay: Overlay
-  /** Two numbers instead of a position, which would be a new object for every entry. */
   private appliedTerm = logStart.term
   private appliedIndex = logStart.index
   private committedMembership = emptyMembership
@@ -64,6 +63,11 @@ export class StateMachine implements KeyValueView {
     this.table = new Sessions()
     const flaw = this.table.load(this.store.sessionsUnsafe())
     if (flaw !== null) throw new StorageFailed({ message: `a row of the sessions is damaged: ${flaw}` })
+  }
+
+  // Made where it is asked for: kept, it would be a new object for every entry.
+  private get position(): LogId {
+    return { term: this.appliedTerm, index: this.appliedIndex }
   }
 
   get applied(): LogIndex {
@@ -168,7 +172,7 @@ export class StateMachine implements KeyValueView {
     return {
       meta: {
         ...this.counters,
-        applied: { term: this.appliedTerm, index: this.appliedIndex },
+        applied: this.position,
         membership: this.committedMembership,
         ...(this.digest.current !== undefined && { digest: this.digest.current })
       },

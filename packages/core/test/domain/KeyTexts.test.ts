@@ -11,7 +11,7 @@ describe("the texts of keys", () => {
       for (let i = 0; i < 100_000; i++) {
         const key = `${i % 7 === 0 ? "ключ" : "key"}-${(i * 0x9e37_79b1) >>> 0}`
         const bytes = bytesOf(`<${key}>`)
-        if (getKeyText(bytes, 1, bytes.length - 1) !== key) assert.fail(`${key} was read wrong`)
+        assert.strictEqual(getKeyText(bytes, 1, bytes.length - 1), key)
       }
     }
   })

@@ -1,8 +1,8 @@
 /** A part of the benchmarks that can be run by itself. */
 import type { Cluster, Contender } from "./Contender.ts"
 import type { Options } from "./Options.ts"
-import { type Chart, type Findings, reporter } from "./report/Report.ts"
-import { chartsOver, summarize, type Summary, summaryTable } from "./report/Summary.ts"
+import { type Findings, reporter } from "./report/Report.ts"
+import { chartsOver, type Over, summarize, type Summary, summaryTable } from "./report/Summary.ts"
 import { atSite, fillAll, type Group, minutesOf, type Plan, run, type Site } from "./Rounds.ts"
 import { findTools } from "./Tools.ts"
 
@@ -23,10 +23,8 @@ export interface Comparison {
   readonly rivalOf: (contender: string, label: string) => string
   /** What heads the first column. */
   readonly axis: string
-  /** Charts over this value of each row; none where it is absent. */
-  readonly xOf?: (summary: Summary) => number
-  /** A further chart. */
-  readonly chartOf?: (summaries: ReadonlyArray<Summary>) => Chart
+  /** What the charts are drawn over; none where it is absent. */
+  readonly over?: Over
   /** Further tables. */
   readonly conclude?: (summaries: ReadonlyArray<Summary>) => Pick<Findings, "tables">
   readonly notes?: ReadonlyArray<string>
@@ -56,7 +54,7 @@ export const comparing = (
     atSite(options, async (site) => {
       const comparison = compose(site, options)
       const groups = available(comparison.groups, options)
-      const { axis, plan, rivalOf, xOf } = comparison
+      const { axis, over, plan, rivalOf } = comparison
       const contenders = [...new Map(groups.flatMap(({ contenders }) => contenders).map((one) => [one.name, one]))
         .values()]
       if (contenders.length === 0) throw new Error(`${name}: there is nobody to measure`)
@@ -75,10 +73,7 @@ export const comparing = (
             ...comparison.notes ?? []
           ],
           tables: [summaryTable(title, axis, summaries), ...comparison.conclude?.(summaries).tables ?? []],
-          charts: [
-            ...xOf === undefined ? [] : chartsOver(name, title, axis, summaries, xOf),
-            ...comparison.chartOf === undefined ? [] : [comparison.chartOf(summaries)]
-          ],
+          charts: over === undefined ? [] : chartsOver(name, title, over, summaries),
           raw: measurements
         })
       }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Options } from "./Options.ts"
 import { plot } from "./report/Plot.ts"
-import { type Machine, readReport, type Report, resultsFolder, type Table } from "./report/Report.ts"
+import { type Chart, type Machine, readReport, type Report, resultsFolder, type Table } from "./report/Report.ts"
 
 const root = join(import.meta.dirname, "..")
 const page = join(root, "docs", "PERFORMANCE.md")
@@ -25,6 +25,8 @@ const tableText = ({ heads, rows, title }: Table): string => {
 const machineText = ({ cpu, cpus, disk, linux, loadBefore, memoryGiB, node }: Machine): string =>
   `${cpus} × ${cpu}, ${memoryGiB} GiB, Linux ${linux}, ${disk}, Node ${node}; load before: ${loadBefore.toFixed(1)}`
 
+const hasPoints = ({ series }: Chart) => series.some(({ points }) => points.length > 0)
+
 const sectionText = (report: Report): string =>
   [
     `Made by \`${report.command}\` at ${report.at.slice(0, 16).replace("T", " ")} UTC in ${report.minutes} minutes, ` +
@@ -32,7 +34,7 @@ const sectionText = (report: Report): string =>
     `${machineText(report.machine)}.`,
     report.notes.map((note) => `- ${note}`).join("\n"),
     ...report.tables.map(tableText),
-    ...report.charts.map(({ file, title }) => `![${title}](performance/${file}.svg)`)
+    ...report.charts.filter(hasPoints).map(({ file, title }) => `![${title}](performance/${file}.svg)`)
   ].join("\n\n")
 
 /** Replaces what is between the section's marks. */
@@ -54,11 +56,7 @@ export const document = ({ from = resultsFolder }: Options, names: ReadonlyArray
     }
     const report = readReport(file)
     text = placed(text, name, sectionText(report))
-    for (const chart of report.charts) {
-      if (chart.series.some(({ points }) => points.length > 0)) {
-        writeFileSync(join(plots, `${chart.file}.svg`), plot(chart))
-      }
-    }
+    for (const chart of report.charts.filter(hasPoints)) writeFileSync(join(plots, `${chart.file}.svg`), plot(chart))
   }
   writeFileSync(page, text)
   console.log(page)

@@ -111,39 +111,45 @@ export const summaryTable = (title: string, axis: string, summaries: ReadonlyArr
   rows: summaries.map(cells)
 })
 
-/** Throughput and the latencies' 99th percentile over the number of clients. */
+/** What a chart's points stand over, and which of them are joined. */
+export interface Over {
+  readonly label: string
+  readonly scale: "linear" | "log"
+  readonly x: (summary: Summary) => number
+  readonly series: (summary: Summary) => string
+}
+
+/** Throughput, and the latencies' 99th percentile. */
 export const chartsOver = (
   file: string,
   title: string,
-  axis: string,
-  summaries: ReadonlyArray<Summary>,
-  xOf: (summary: Summary) => number
+  { label, scale, series, x }: Over,
+  summaries: ReadonlyArray<Summary>
 ): ReadonlyArray<Chart> => {
-  const names = [...new Set(summaries.map(({ contender }) => contender))]
-  const of = (name: string) => summaries.filter(({ contender }) => contender === name)
-  const x = { label: axis, scale: "log" } as const
+  const drawn = (point: (summary: Summary) => Chart["series"][number]["points"][number]): Chart["series"] =>
+    [...new Set(summaries.map(series))].map((name) => ({
+      name,
+      points: summaries.filter((summary) => series(summary) === name).map(point)
+    }))
   return [
     {
       file: `${file}-throughput`,
       title: `${title}: calls per second`,
-      x,
+      x: { label, scale },
       y: { label: "calls/s", scale: "linear" },
-      series: names.map((name) => ({
-        name,
-        points: of(name).map((summary) => ({
-          x: xOf(summary),
-          y: summary.perSecond.median,
-          low: summary.perSecond.least,
-          high: summary.perSecond.most
-        }))
+      series: drawn((summary) => ({
+        x: x(summary),
+        y: summary.perSecond.median,
+        low: summary.perSecond.least,
+        high: summary.perSecond.most
       }))
     },
     {
       file: `${file}-latency`,
       title: `${title}: 99th percentile`,
-      x,
+      x: { label, scale },
       y: { label: "ms", scale: "log" },
-      series: names.map((name) => ({ name, points: of(name).map((summary) => ({ x: xOf(summary), y: summary.p99 })) }))
+      series: drawn((summary) => ({ x: x(summary), y: summary.p99 }))
     }
   ]
 }

@@ -5,11 +5,16 @@ import { httpOf, servers } from "../clusters/Servers.ts"
 import { embeddedOf, etcd3Of, inMemory, memoryOf, onDisk } from "../clusters/Services.ts"
 import { type Contender, type Level, readsBy, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
-import type { Summary } from "../report/Summary.ts"
+import type { Over } from "../report/Summary.ts"
 import { planOf, type Site } from "../Rounds.ts"
 import { comparing } from "../Section.ts"
 
-const clientsOf = (summary: Summary) => summary.clients
+const overClients: Over = {
+  label: "clients",
+  scale: "log",
+  x: ({ clients }) => clients,
+  series: ({ contender }) => contender
+}
 
 const levelsOf = (options: Options, all: ReadonlyArray<number>) => options.clients ?? (options.quick ? [64] : all)
 
@@ -41,7 +46,7 @@ export const commit = comparing(
       filled: [],
       rivalOf: () => "etcd",
       axis: "clients",
-      xOf: clientsOf
+      over: overClients
     }
   }
 )
@@ -73,7 +78,7 @@ const besideEtcd = (
       filled: levelOf(1).reads > 0 ? [http, other] : [],
       rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "etcd",
       axis: "clients",
-      xOf: clientsOf,
+      over: overClients,
       notes: ["ratio: to etcd's Go client at the same nodes"]
     }
   })
@@ -111,7 +116,7 @@ export const stale = comparing(
       filled: [http, other],
       rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "node:http",
       axis: "clients",
-      xOf: clientsOf,
+      over: overClients,
       notes: ["ratio: at one node to a bare node:http server, spread to etcd's serializable reads"]
     }
   }

@@ -4,8 +4,8 @@ import { httpOf, type Servers, servers } from "../clusters/Servers.ts"
 import { memoryOf, sizeOf } from "../clusters/Usage.ts"
 import { type Cluster, readsBy, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
-import { type Chart, reporter } from "../report/Report.ts"
-import { median, summarize, type Summary, summaryTable, whole } from "../report/Summary.ts"
+import { reporter } from "../report/Report.ts"
+import { chartsOver, median, type Over, summarize, summaryTable, whole } from "../report/Summary.ts"
 import { atSite, type Group, type Measurement, planOf, run, type Site } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 import { findTools } from "../Tools.ts"
@@ -65,23 +65,12 @@ const sizeHeads = [
   "serves s"
 ]
 
-const keysIn = (label: string) => Number(label.split(" ")[0]?.replaceAll(",", ""))
-
-const chartOf = (file: string, title: string, summaries: ReadonlyArray<Summary>): Chart => ({
-  file,
-  title,
-  x: { label: "keys", scale: "log" },
-  y: { label: "calls/s", scale: "linear" },
-  series: [...new Set(summaries.map(({ contender }) => contender))].map((name) => ({
-    name,
-    points: summaries.filter(({ contender }) => contender === name).map(({ label, perSecond }) => ({
-      x: keysIn(label),
-      y: perSecond.median,
-      low: perSecond.least,
-      high: perSecond.most
-    }))
-  }))
-})
+const overKeys: Over = {
+  label: "keys",
+  scale: "log",
+  x: ({ label }) => Number(label.split(" ")[0]?.replaceAll(",", "")),
+  series: ({ contender }) => contender
+}
 
 const grow = async (site: Site, options: Options): Promise<void> => {
   const plan = planOf(options, { rounds: 3, seconds: 3 })
@@ -108,8 +97,8 @@ const grow = async (site: Site, options: Options): Promise<void> => {
         { title: "Memory, disk and restart", heads: sizeHeads, rows: sizes.map(sizeRow) }
       ],
       charts: [
-        chartOf("growth-writes", "Writes by 64 clients", kind("writing")),
-        chartOf("growth-reads", "Linearizable reads by 64 clients", kind("reading"))
+        ...chartsOver("growth-writes", "Writes by 64 clients", overKeys, kind("writing")),
+        ...chartsOver("growth-reads", "Linearizable reads by 64 clients", overKeys, kind("reading"))
       ],
       raw: { sizes, measurements }
     })

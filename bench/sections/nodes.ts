@@ -1,26 +1,8 @@
 /** What more nodes cost. */
 import { httpOf, servers } from "../clusters/Servers.ts"
 import { readsBy, writesBy } from "../Contender.ts"
-import type { Chart } from "../report/Report.ts"
-import type { Summary } from "../report/Summary.ts"
 import { planOf } from "../Rounds.ts"
 import { comparing } from "../Section.ts"
-
-const chartOf = (summaries: ReadonlyArray<Summary>): Chart => ({
-  file: "nodes",
-  title: "Calls per second by the size of the cluster",
-  x: { label: "nodes", scale: "linear" },
-  y: { label: "calls/s", scale: "linear" },
-  series: [...new Set(summaries.map(({ label }) => label))].map((name) => ({
-    name,
-    points: summaries.filter(({ label }) => label === name).map(({ contender, perSecond }) => ({
-      x: Number.parseInt(contender, 10),
-      y: perSecond.median,
-      low: perSecond.least,
-      high: perSecond.most
-    }))
-  }))
-})
 
 export const nodes = comparing(
   "nodes",
@@ -44,7 +26,12 @@ export const nodes = comparing(
       filled: clusters,
       rivalOf: () => "3 nodes",
       axis: "clients",
-      chartOf,
+      over: {
+        label: "nodes",
+        scale: "linear",
+        x: ({ contender }) => Number.parseInt(contender, 10),
+        series: ({ label }) => label
+      },
       notes: ["ratio: to three nodes; all nodes share the machine's processors"]
     }
   }

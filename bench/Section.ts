@@ -69,7 +69,9 @@ export const comparing = (
         return save({
           notes: [
             ...contenders.map((one) => `${one.name}: ${one.describe}`),
-            `${plan.rounds} rounds of ${plan.seconds} s, after ${plan.warmUp} s of warm-up (1 s from the second round on)`,
+            `${plan.rounds} ${
+              plan.rounds === 1 ? "round" : "rounds"
+            } of ${plan.seconds} s, after ${plan.warmUp} s of warm-up (1 s from the second round on)`,
             ...comparison.notes ?? []
           ],
           tables: [summaryTable(title, axis, summaries), ...comparison.conclude?.(summaries).tables ?? []],

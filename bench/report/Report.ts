@@ -104,6 +104,10 @@ const shown = ({ heads, rows, title }: Table): string => {
   return `${title}\n\n${lines.join("\n")}`
 }
 
+/** What was measured, and not where the data and results went. */
+const withoutPlaces = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
+  args.filter((arg, i) => !/^--(dir|json)(=|$)/.test(arg) && !/^--(dir|json)$/.test(args[i - 1] ?? ""))
+
 /** Keeps a section's results, and shows them when they are whole. */
 export const reporter = (section: string, title: string, options: Options) => {
   const began = performance.now()
@@ -117,7 +121,7 @@ export const reporter = (section: string, title: string, options: Options) => {
         title,
         at: new Date().toISOString(),
         minutes: Math.round((performance.now() - began) / 6_000) / 10,
-        command: ["npm run bench --", section, ...options.args].join(" "),
+        command: ["npm run bench --", section, ...withoutPlaces(options.args)].join(" "),
         commit: commitOf(),
         encryption,
         machine: machineOf(options.dir, load),

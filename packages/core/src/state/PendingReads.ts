@@ -18,7 +18,8 @@ export interface PendingRead {
   readonly deadline: number
   /** The state must have this revision too; 0 for any. */
   readonly minRevision: Revision
-  readonly settle: (settlement: ReadSettlement) => void
+  /** Called once; let go of then, as that of a write. */
+  settle: (settlement: ReadSettlement) => void
   /** It waits for `minRevision` only, not for the leader's word. */
   readonly local: boolean
   /** Where the state must be; null until the leader has said. */
@@ -159,6 +160,12 @@ export class PendingReads {
 
   release(): void {
     if (this.done.length === 0) return
-    for (const [read, settlement] of this.done.splice(0)) read.settle(settlement)
+    for (const [read, settlement] of this.done.splice(0)) {
+      const { settle } = read
+      read.settle = settled
+      settle(settlement)
+    }
   }
 }
+
+const settled = (): void => undefined

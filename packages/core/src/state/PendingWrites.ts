@@ -35,7 +35,8 @@ export interface PendingWrite {
   /** The node that forwarded it, with its request's id; null for a caller on this node. */
   readonly origin: { readonly from: NodeId; readonly id: number } | null
   readonly hops: number
-  readonly settle: (settlement: WriteSettlement) => void
+  /** Called once; let go of then, and with it all that waits for it. */
+  settle: (settlement: WriteSettlement) => void
   phase: "Parked" | "Logged" | "Forwarded" | "Answered" | "Settled"
   /** Where it was logged, or (Answered) the index that this node must apply before its caller is answered. */
   index: LogIndex
@@ -284,7 +285,13 @@ export class PendingWrites {
     if (this.done.length === 0) return
     const { done } = this
     this.done = []
-    for (const [write, settlement] of done) write.settle(settlement)
+    for (const [write, settlement] of done) {
+      const { settle } = write
+      // The tables that a map leaves behind as it changes keep what was in them from young collections: a caller's
+      // whole request would grow old with its write.
+      write.settle = settled
+      settle(settlement)
+    }
   }
 
   /** The entry of `term` at `index` is the committed one: of the writes that were logged there, at most one is its. */
@@ -365,6 +372,8 @@ export class PendingWrites {
     }
   }
 }
+
+const settled = (): void => undefined
 
 const failed = (error: WriteError): WriteSettlement => ({ _tag: "Failed", error })
 

@@ -5,7 +5,7 @@
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { cpuMicros } from "./clusters/Processes.ts"
+import { cpuMicros, endAll } from "./clusters/Processes.ts"
 import type { Cluster, Contender, Level, LoadResult } from "./Contender.ts"
 import type { Options } from "./Options.ts"
 import { isInMemory } from "./report/Report.ts"
@@ -51,10 +51,12 @@ const signal = (cluster: Cluster, name: "SIGSTOP" | "SIGCONT") => {
 export class Site {
   readonly folder: string
   readonly #clusters = new Set<Cluster>()
+  /** Tries again where a process that is about to go still adds a file. */
+  readonly #remove = () => rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
 
   constructor(options: Options) {
     this.folder = mkdtempSync(join(options.dir, "distkv-bench-"))
-    process.once("exit", () => rmSync(this.folder, { recursive: true, force: true })) // also when it is told to end
+    process.once("exit", this.#remove) // also when it is told to end
     if (isInMemory(this.folder)) {
       console.error(`${this.folder} is in memory: there a commit costs no disk; choose another with --dir`)
     }
@@ -89,7 +91,9 @@ export class Site {
 
   async close(): Promise<void> {
     await Promise.all([...this.#clusters].map((cluster) => this.stop(cluster)))
-    rmSync(this.folder, { recursive: true, force: true })
+    await endAll() // a cluster whose start failed half-way, a load beside one that failed
+    process.off("exit", this.#remove)
+    this.#remove()
   }
 }
 

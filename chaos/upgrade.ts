@@ -51,6 +51,17 @@ interface Cluster {
 
 const nodes = new Map<string, Node>()
 
+/** Cleared where something failed: then the logs are wanted. */
+let isTidy = true
+
+process.once("exit", () => {
+  for (const { child, ended } of nodes.values()) if (ended() === null) child.kill("SIGKILL")
+  if (isTidy) fs.rmSync(home, { recursive: true, force: true, maxRetries: 10 })
+})
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => process.exit(128 + os.constants.signals[signal]))
+}
+
 const nodeOf = (name: string): Node => nodes.get(name) ?? fail(`there is no node ${name}`)
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -64,7 +75,10 @@ const checkOut = () => {
   const tree = path.join(home, "old")
   fs.mkdirSync(tree)
   const archive = spawnSync("git", ["archive", old], { cwd: root, maxBuffer: 2 ** 30 })
-  if (archive.status !== 0) fail(`${old} is not in the history of this repository`)
+  if (archive.status !== 0) {
+    console.error(`${old} is not in the history of this repository`)
+    process.exit(2)
+  }
   spawnSync("tar", ["-x", "-C", tree], { input: archive.stdout })
   fs.symlinkSync(path.join(root, "node_modules"), path.join(tree, "node_modules"))
   for (const name of fs.readdirSync(path.join(tree, "packages"))) {
@@ -245,9 +259,8 @@ try {
   await run()
 } catch (error) {
   status = 1
+  isTidy = false
   console.error(error instanceof Error ? error.message : error)
 }
 load.over = true
-for (const { child, ended } of nodes.values()) if (ended() === null) child.kill("SIGKILL")
-if (status === 0) fs.rmSync(home, { recursive: true, force: true })
 process.exit(status)

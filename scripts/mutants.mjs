@@ -9,8 +9,9 @@
 // file a later call goes on where the last one ended: what was noticed is not run again, and of what was not, only the
 // seeds that are left. `--write` puts the table of all results into docs/MUTANTS.md.
 import { execFile } from "node:child_process"
+import { rmSync } from "node:fs"
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
-import { availableParallelism, tmpdir } from "node:os"
+import { availableParallelism, constants, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath, pathToFileURL } from "node:url"
@@ -62,12 +63,22 @@ const misfit = async ({ edits, id }) => {
   return null
 }
 
+/** Copies that are there: none stays, however this ends. */
+const places = /** @type {Set<string>} */ (new Set())
+process.once("exit", () => {
+  for (const place of places) rmSync(place, { recursive: true, force: true, maxRetries: 10 })
+})
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+  process.once(signal, () => process.exit(128 + constants.signals[signal]))
+}
+
 /**
  * A copy of the core with the mutant's edits, which apply.
  * @param {Mutant} mutant
  */
 const copyWith = async ({ edits }) => {
   const place = await mkdtemp(join(tmpdir(), "distkv-mutant-"))
+  places.add(place)
   const copy = join(place, "packages/core")
   await mkdir(copy, { recursive: true })
   for (const name of ["src", "test", "package.json", "vitest.config.ts", "tsconfig.json"]) {
@@ -158,6 +169,7 @@ const judge = async (mutant) => {
     return verdict
   } finally {
     await rm(place, { recursive: true, force: true })
+    places.delete(place)
   }
 }
 

@@ -36,6 +36,11 @@ export const end = async (child: ChildProcess): Promise<void> => {
   await gone
 }
 
+/** Ends everything that still runs. */
+export const endAll = async (): Promise<void> => {
+  await Promise.all([...started].filter(({ pid }) => pid !== undefined).map(end))
+}
+
 /** Runs a command to its end and answers with what it printed; fails when it failed. */
 export const output = async (
   command: string,

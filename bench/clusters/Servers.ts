@@ -86,7 +86,8 @@ const spawnNode = async (
 ): Promise<Node> => {
   const readyFile = join(folder, `${id}.json`)
   rmSync(readyFile, { force: true })
-  const log = openSync(join(folder, `${id}.log`), "a")
+  const logFile = join(folder, `${id}.log`)
+  const log = openSync(logFile, "a")
   const args = [
     ...nodeFlags,
     program,
@@ -97,9 +98,11 @@ const spawnNode = async (
   ]
   const child = start(process.execPath, args, { stdio: ["ignore", log, log], env: { ...process.env, ...env } })
   const ready = await until(
-    `${id} listens (its log is ${join(folder, `${id}.log`)})`,
+    `${id} listens`,
     async () => existsSync(readyFile) ? JSON.parse(readFileSync(readyFile, "utf8")) as Ready : undefined
-  )
+  ).catch((error: Error) => {
+    throw new Error(`${error.message}; its log ends with:\n${readFileSync(logFile, "utf8").slice(-1000)}`)
+  })
   return { id, child, raft: ready.raft, http: ready.http }
 }
 

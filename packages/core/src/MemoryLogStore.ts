@@ -60,7 +60,7 @@ export class MemoryLog {
     if (to > this.last) throw new StorageFailed({ message: `the log ends at ${this.last} and has no entry ${to}` })
     if (to <= this.base.index) return
     const { term } = this.entryUnsafe(to)
-    this.records = this.records.slice(to - this.base.index)
+    this.records.splice(0, to - this.base.index)
     this.base = { term, index: to }
   }
 

@@ -54,6 +54,8 @@ export interface PendingWrite {
   /** How often it was forwarded, and when that is done again (milliseconds, monotonic). */
   attempts: number
   retryAt: number
+  /** What its caller is told at the end of the turn; null until it is settled. */
+  settlement: WriteSettlement | null
   /** A write that was logged at the same index in an earlier term, whose entry may still be the one committed. */
   displaced: PendingWrite | null
 }
@@ -77,6 +79,7 @@ export const pendingWrite = (
   isInDoubt: false,
   attempts: 0,
   retryAt: Number.POSITIVE_INFINITY,
+  settlement: null,
   displaced: null
 })
 
@@ -86,7 +89,7 @@ export class PendingWrites {
   private readonly forwarded = new Map<number, PendingWrite>()
   private readonly answered = new Map<LogIndex, Array<PendingWrite>>()
   private parked: Array<PendingWrite> = []
-  private done: Array<[PendingWrite, WriteSettlement]> = []
+  private done: Array<PendingWrite> = []
   private readonly session: MemberSession
   count = 0
   bytes = 0
@@ -264,7 +267,8 @@ export class PendingWrites {
     this.count--
     this.bytes -= write.record.length
     this.deadlines.remove(write)
-    this.done.push([write, settlement])
+    write.settlement = settlement
+    this.done.push(write)
   }
 
   /** Ends everything that waits, when the node stops: with `error` where no log can hold it, else unknown. */
@@ -285,12 +289,13 @@ export class PendingWrites {
     if (this.done.length === 0) return
     const { done } = this
     this.done = []
-    for (const [write, settlement] of done) {
-      const { settle } = write
+    for (const write of done) {
+      const { settle, settlement } = write
       // The tables that a map leaves behind as it changes keep what was in them from young collections: a caller's
       // whole request would grow old with its write.
       write.settle = settled
-      settle(settlement)
+      write.settlement = null
+      settle(settlement!)
     }
   }
 

@@ -1,13 +1,16 @@
-/** What it costs to run: memory and processor when idle, bytes on disk and on the wire, the time a command takes. */
+/**
+ * What it costs to run, as it is published: memory and processor when idle, bytes on disk and on the wire, the time a
+ * command takes.
+ */
 import { execFileSync } from "node:child_process"
-import { existsSync, rmSync } from "node:fs"
-import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { withBundle } from "../clusters/Bundle.ts"
 import { etcd, etcdOf } from "../clusters/EtcdCluster.ts"
 import { cpuMicros } from "../clusters/Processes.ts"
 import { httpOf, ownProgram, servers } from "../clusters/Servers.ts"
 import { memoryOf, wireBytes, writtenBytes } from "../clusters/Usage.ts"
 import { type Cluster, type Contender, writesBy } from "../Contender.ts"
+import type { Options } from "../Options.ts"
 import { reporter } from "../report/Report.ts"
 import { median, whole } from "../report/Summary.ts"
 import { atSite, measured, type Plan, planOf, type Site, warmUp } from "../Rounds.ts"
@@ -62,75 +65,65 @@ const timesOf = (count: number, args: ReadonlyArray<string>): ReadonlyArray<numb
     return performance.now() - began
   })
 
-/** How long a command takes from the bundle, as it is published, and from the sources. */
+/** How long a command takes, beside one that does nothing. */
 const startUps = (endpoint: string, count: number): ReadonlyArray<ReadonlyArray<string>> => {
-  const root = join(import.meta.dirname, "..", "..")
-  const bundle = join(root, "packages", "server", "dist", "distkv.bundle.mjs")
-  const wasThere = existsSync(bundle)
   const row = (name: string, args: ReadonlyArray<string>) => {
     timesOf(2, args) // the compile cache fills
     const times = timesOf(count, args)
     return [name, whole(median(times)), whole(Math.min(...times)), whole(Math.max(...times))]
   }
-  try {
-    execFileSync(process.execPath, [join(root, "scripts", "bundle.mjs")], { stdio: "ignore" })
-    return [
-      row("node, an empty program", ["-e", "0"]),
-      row("distkv --version", [ownProgram, "--version"]),
-      row("distkv status", [ownProgram, "status", "--endpoint", endpoint])
-    ]
-  } finally {
-    if (!wasThere) {
-      rmSync(bundle, { force: true })
-      rmSync(join(root, "packages", "server", "dist", "bundle"), { force: true, recursive: true })
-    }
-  }
+  return [
+    row("node, an empty program", ["-e", "0"]),
+    row("distkv --version", [ownProgram, "--version"]),
+    row("distkv status", [ownProgram, "status", "--endpoint", endpoint])
+  ]
+}
+
+const weigh = async (site: Site, options: Options): Promise<void> => {
+  const plan = planOf(options, { seconds: 10 })
+  const { print, save } = reporter("cost", cost.title, options)
+  const http = servers(site.folderOf("http"))
+  const other = findTools().etcd ? etcd(site.folderOf("etcd")) : undefined
+  const both: ReadonlyArray<Cluster> = other === undefined ? [http] : [http, other]
+  for (const cluster of both) await site.start([cluster])
+  const idles: Array<ReadonlyArray<string>> = []
+  for (const cluster of both) idles.push(await idle(site, cluster, options.quick ? 1 : 10))
+  const bytes = [
+    ...await bytesOf(site, httpOf(http, "leader"), http.peerPorts, plan),
+    ...other === undefined ? [] : await bytesOf(site, etcdOf(other, "leader"), other.peerPorts, plan)
+  ]
+  await site.wake([http])
+  const starts = startUps(`http://${http.addresses("leader")[0] ?? ""}`, options.quick ? 3 : 20)
+  const report = save({
+    notes: [
+      "CPU per call is in the tables of each load; memory per million keys is in the growth of the data",
+      "stored are the 12 bytes of a key and the 256 of its value; the disk's bytes are those of each node, the " +
+      "leader's first, the wire's are those of all connections between the nodes together, acknowledgements included",
+      "distkv fills the append files of its log in advance, 16 MiB at a time, so its log is written twice, and in a " +
+      "short measurement a whole file shows"
+    ],
+    tables: [
+      {
+        title: "Idle, without data",
+        heads: ["", "resident MB a node", "of it in no file", "% of a processor a node"],
+        rows: idles
+      },
+      {
+        title: "Bytes for each byte stored",
+        heads: ["clients", "", "writes/s", "on disk, each node", "on the wire, all"],
+        rows: bytes
+      },
+      { title: "From call to end, ms", heads: ["", "median", "least", "most"], rows: starts }
+    ],
+    charts: [],
+    raw: { idles, bytes, starts }
+  })
+  print(report)
 }
 
 export const cost: Section = {
   name: "cost",
   title: "What it costs",
   about: "memory and processor when idle, bytes on disk and on the wire, start-up of a command",
-  run: (options) =>
-    atSite(options, async (site) => {
-      const plan = planOf(options, { seconds: 10 })
-      const { print, save } = reporter("cost", cost.title, options)
-      const http = servers(site.folderOf("http"))
-      const other = findTools().etcd ? etcd(site.folderOf("etcd")) : undefined
-      const both: ReadonlyArray<Cluster> = other === undefined ? [http] : [http, other]
-      for (const cluster of both) await site.start([cluster])
-      const idles: Array<ReadonlyArray<string>> = []
-      for (const cluster of both) idles.push(await idle(site, cluster, options.quick ? 1 : 10))
-      const bytes = [
-        ...await bytesOf(site, httpOf(http, "leader"), http.peerPorts, plan),
-        ...other === undefined ? [] : await bytesOf(site, etcdOf(other, "leader"), other.peerPorts, plan)
-      ]
-      await site.wake([http])
-      const starts = startUps(`http://${http.addresses("leader")[0] ?? ""}`, options.quick ? 3 : 20)
-      const report = save({
-        notes: [
-          "CPU per call is in the tables of each load; memory per million keys is in the growth of the data",
-          "stored are the 12 bytes of a key and the 256 of its value; the disk's bytes are those of each node, the " +
-          "leader's first, the wire's are those of all connections between the nodes together, acknowledgements included",
-          "distkv fills the append files of its log in advance, 16 MiB at a time, so its log is written twice, and in a " +
-          "short measurement a whole file shows"
-        ],
-        tables: [
-          {
-            title: "Idle, without data",
-            heads: ["", "resident MB a node", "of it in no file", "% of a processor a node"],
-            rows: idles
-          },
-          {
-            title: "Bytes for each byte stored",
-            heads: ["clients", "", "writes/s", "on disk, each node", "on the wire, all"],
-            rows: bytes
-          },
-          { title: "From call to end, ms", heads: ["", "median", "least", "most"], rows: starts }
-        ],
-        charts: [],
-        raw: { idles, bytes, starts }
-      })
-      print(report)
-    })
+  run: (options) => withBundle(() => atSite(options, (site) => weigh(site, options)))
 }

@@ -1,4 +1,5 @@
 /** What becomes of speed, memory and restart as the data grow. */
+import { withBundle } from "../clusters/Bundle.ts"
 import { etcd, etcdOf } from "../clusters/EtcdCluster.ts"
 import { httpOf, type Servers, servers } from "../clusters/Servers.ts"
 import { memoryOf, sizeOf } from "../clusters/Usage.ts"
@@ -146,5 +147,5 @@ export const growth: Section = {
   name: "growth",
   title: "Growth of the data",
   about: "10 thousand to 3 million keys: speed, memory, disk, restart",
-  run: (options) => atSite(options, (site) => grow(site, options))
+  run: (options) => withBundle(() => atSite(options, (site) => grow(site, options)))
 }

@@ -128,7 +128,8 @@ class LinkFaults<App> extends FaultMaker<App> {
     if (!target.isRunning || identity?.clusterId == null || !this.cluster.isMember(target.id)) return
     // Only of members that it knows can it tell who is who.
     const { configs, log } = this.cluster.view.node(target.id)
-    const known = log[(configs.at(-1) ?? 0) - 1]?.members ?? []
+    const members = log[(configs.at(-1) ?? 0) - 1]?.members ?? []
+    const known = members.filter((id) => this.cluster.network.hasMet(target.id, id))
     if (known.length === 0) return
     const other = this.cluster.node(this.random.pick(known))
     this.cluster.network.inject(target.id, forgeEnvelope(this.random, identity.clusterId, other.disk))

@@ -29,6 +29,8 @@ export interface Endpoint extends Speaker {
   readonly host: SimHost
   readonly deliver: (envelope: Envelope) => void
   readonly connectsTo: (peer: Endpoint) => boolean
+  /** Whether it has a member of this name whose directory it can tell from any other. */
+  readonly hasMet: (peer: NodeId) => boolean
   /** Whether it turns this peer away as a removed member, and says so. */
   readonly dismisses: (peer: Endpoint) => boolean
   /** Where it says that it is. */
@@ -105,6 +107,10 @@ class OpenEndpoint implements Endpoint {
   /** Whether it keeps a connection to this peer: a member under another identity is a stranger. */
   connectsTo(peer: Endpoint): boolean {
     return this.judge(peer)._tag === "member"
+  }
+
+  hasMet(peer: NodeId): boolean {
+    return this.membership.members.some(({ id, incarnation }) => id === peer && incarnation !== null)
   }
 
   dismisses(peer: Endpoint): boolean {

@@ -169,6 +169,11 @@ export class SimNetwork {
       !this.link(a, b).isCut && !this.link(b, a).isCut
   }
 
+  /** Whether `node` has a member of this name whose directory it can tell from any other. */
+  hasMet(node: NodeId, peer: NodeId): boolean {
+    return this.endpoints.get(node)?.hasMet(peer) ?? false
+  }
+
   /** Where the process of this node says that it is. */
   introductionOf(node: NodeId): Introduction | null {
     return this.endpoints.get(node)?.introduced ?? null

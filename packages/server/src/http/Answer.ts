@@ -7,17 +7,21 @@ export type FlatHeaders = ReadonlyArray<string>
 
 export interface Answer {
   readonly status: number
-  readonly headers: FlatHeaders
+  /** The answer's own: whoever writes it adds to them. */
+  readonly headers: Array<string>
   /** Null where the status has no content. */
   readonly body: string | Uint8Array | null
 }
 
 const noCache: FlatHeaders = ["Cache-Control", "no-cache"]
 
+/** The first headers of a success with JSON text. */
+export const jsonHeaders = (): Array<string> => ["Content-Type", "application/json", "Cache-Control", "no-cache"]
+
 /** A success with JSON text. */
-export const jsonAnswer = (body: string, headers: FlatHeaders = []): Answer => ({
+export const jsonAnswer = (body: string, headers: FlatHeaders): Answer => ({
   status: 200,
-  headers: ["Content-Type", "application/json", ...noCache, ...headers],
+  headers: [...jsonHeaders(), ...headers],
   body
 })
 
@@ -38,12 +42,11 @@ const maxJoinedBytes = 16 * 1024
 /** Writes an answer; the connection closes after it where `close` is set. Node leaves the body out for `HEAD`. */
 export const writeAnswer = (response: ServerResponse, answer: Answer, close: boolean): void => {
   const { body, headers, status } = answer
-  const flat = [...headers]
   if (body !== null) {
-    flat.push("Content-Length", String(typeof body === "string" ? Buffer.byteLength(body) : body.byteLength))
+    headers.push("Content-Length", String(typeof body === "string" ? Buffer.byteLength(body) : body.byteLength))
   }
-  if (close && !headers.includes("Connection")) flat.push("Connection", "close")
-  response.writeHead(status, flat)
+  if (close && !headers.includes("Connection")) headers.push("Connection", "close")
+  response.writeHead(status, headers)
   if (body === null) response.end()
   else if (typeof body === "string" || body.byteLength > maxJoinedBytes) response.end(body)
   else response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1"), "latin1")

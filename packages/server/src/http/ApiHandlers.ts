@@ -155,7 +155,7 @@ const cluster = (serving: Serving): Effect.Effect<Answer, DistKvError> =>
 
 const plain = (status: number, body: string, contentType = "text/plain; charset=utf-8"): Answer => {
   const headers: FlatHeaders = ["Content-Type", contentType, "Cache-Control", "no-cache"]
-  return { status, headers: status === 503 ? [...headers, "Retry-After", "1"] : headers, body }
+  return { status, headers: status === 503 ? [...headers, "Retry-After", "1"] : [...headers], body }
 }
 
 const ranges = (serving: Serving) =>

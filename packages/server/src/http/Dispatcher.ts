@@ -30,7 +30,6 @@ type Routed = (request: IncomingMessage, response: ServerResponse) => void
 export const make = (serving: Serving, routed: Routed): Handler => (request, response, expectsContinue) => {
   noteResponse(request.socket, response)
   // A client that resets its connection is told of by `close`; without a listener its error would end the process.
-  request.on("error", ignore)
   response.on("error", ignore)
   const outcome = Result.try(() => dispatch(serving, routed, request, response, expectsContinue))
   if (Result.isFailure(outcome)) {

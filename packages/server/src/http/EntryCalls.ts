@@ -11,7 +11,7 @@ import {
   type WriteError
 } from "@distkv/core"
 import { Clock, Effect, Result } from "effect"
-import { type Answer, type FlatHeaders, jsonAnswer } from "./Answer.ts"
+import { type Answer, type FlatHeaders, jsonAnswer, jsonHeaders } from "./Answer.ts"
 import type { DeleteRequest, GetRequest, PutRequest } from "./EntryRequest.ts"
 import type { NodeView } from "./NodeView.ts"
 import { maxTimeoutMs } from "./Parameters.ts"
@@ -39,7 +39,7 @@ export const getAnswer = (view: NodeView, request: GetRequest, entry: ReadEntry)
     return { status: 304, headers: entryHeaders(["Cache-Control", "no-cache"], view, entry), body: null }
   }
   return request.json
-    ? jsonAnswer(entryText(entry), entryHeaders([], view, entry))
+    ? { status: 200, headers: entryHeaders(jsonHeaders(), view, entry), body: entryText(entry) }
     : { status: 200, headers: entryHeaders([...rawHeaders], view, entry), body: entry.value }
 }
 
@@ -52,7 +52,7 @@ export const absentHeaders = ({ consistency }: KeyNotFound): FlatHeaders => [
 ]
 
 /** Adds what is said of an entry. */
-const entryHeaders = (headers: Array<string>, view: NodeView, entry: ReadEntry): FlatHeaders => {
+const entryHeaders = (headers: Array<string>, view: NodeView, entry: ReadEntry): Array<string> => {
   view.addTo(headers, entry.revision)
   headers.push(
     "ETag",
@@ -89,10 +89,11 @@ export const putAnswer = (view: NodeView, result: SetResult): Answer => {
   const previous = result.previous === undefined
     ? ""
     : `,"previous":${result.previous === null ? "null" : entryText(result.previous)}`
-  return jsonAnswer(
-    `{"revision":"${result.revision}","created":${result.created}${previous}}`,
-    [...view.headers(result.revision), "ETag", `"${result.revision}"`]
-  )
+  const revision = `"${result.revision}"`
+  const headers = jsonHeaders()
+  view.addTo(headers, result.revision)
+  headers.push("ETag", revision)
+  return { status: 200, headers, body: `{"revision":${revision},"created":${result.created}${previous}}` }
 }
 
 /** A delete on a condition that is not a revision. */

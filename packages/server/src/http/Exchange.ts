@@ -35,6 +35,9 @@ export class Exchange {
   #cancel: Cancel = null
   #abandonBody: (() => void) | undefined
   #ended = false
+  #watched = false
+  /** Whether the call is only just being made. */
+  #atOnce = false
   /** What the answer that a key is absent says besides. */
   #ofAbsent: OfAbsent = nothing
 
@@ -44,7 +47,13 @@ export class Exchange {
     this.#response = response
     this.#operation = operation
     this.#startedMs = serving.metrics.begin()
-    response.on("close", () => {
+  }
+
+  /** Learns of the client's going; what is answered at once needs not. */
+  #watch(): void {
+    if (this.#watched) return
+    this.#watched = true
+    this.#response.on("close", () => {
       this.#abandonBody?.()
       if (this.#ended) return
       this.#end("aborted")
@@ -79,9 +88,12 @@ export class Exchange {
       this.#serving.run(Effect.logError("a reply met a defect", answered.failure))
       this.#response.destroy()
     }
+    this.#atOnce = true
     const begun = Result.try(() => call(done))
     if (Result.isFailure(begun)) done(Exit.die(begun.failure))
     else this.#cancel = begun.success
+    this.#atOnce = false
+    if (!this.#ended) this.#watch()
   }
 
   /** Reads the whole body, at most `limit` bytes of it, and makes the call for it; answers 413 or 429 by itself. */
@@ -97,6 +109,7 @@ export class Exchange {
       return this.fail(refused)
     }
     if (expectsContinue) this.#response.writeContinue()
+    this.#watch()
     this.#abandonBody = readBody(
       this.#request,
       limit,
@@ -131,6 +144,7 @@ export class Exchange {
     if (answer.body !== null && answer.body.length > timedBodyBytes) {
       limitWriting(this.#response, this.#serving.writeTimeoutMs)
     }
-    writeAnswer(this.#response, answer, this.#serving.draining)
+    if (this.#atOnce) this.#serving.outbox.post(this.#response, answer, this.#serving.draining)
+    else writeAnswer(this.#response, answer, this.#serving.draining)
   }
 }

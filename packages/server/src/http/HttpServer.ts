@@ -8,6 +8,7 @@ import * as Dispatcher from "./Dispatcher.ts"
 import { hotCalls } from "./HotCalls.ts"
 import { HttpListener, type HttpListenerOptions } from "./HttpListener.ts"
 import { NodeView } from "./NodeView.ts"
+import { Outbox } from "./Outbox.ts"
 import type { ProcessSample } from "./Prometheus.ts"
 import { BodyBudget } from "./RequestBody.ts"
 import { RequestMetrics } from "./RequestMetrics.ts"
@@ -59,6 +60,7 @@ const make = Effect.fnUntraced(function*(options: HttpServerOptions) {
     view: new NodeView(kv, run),
     callers: new Callers(listener.host),
     metrics: new RequestMetrics(),
+    outbox: new Outbox((defect) => void run(Effect.logError("a reply met a defect", defect))),
     budget: new BodyBudget(options.maxBodyBytes ?? 256 * 1024 * 1024),
     run,
     maxValueBytes: options.maxValueBytes ?? 1024 * 1024,

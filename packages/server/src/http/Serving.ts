@@ -4,6 +4,7 @@ import type { Effect, Fiber } from "effect"
 import type { Callers } from "./Callers.ts"
 import type { HotCalls } from "./HotCalls.ts"
 import type { NodeView } from "./NodeView.ts"
+import type { Outbox } from "./Outbox.ts"
 import type { BodyBudget } from "./RequestBody.ts"
 import type { RequestMetrics } from "./RequestMetrics.ts"
 
@@ -13,6 +14,7 @@ export interface Serving {
   readonly view: NodeView
   readonly callers: Callers
   readonly metrics: RequestMetrics
+  readonly outbox: Outbox
   readonly budget: BodyBudget
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** The largest value, in bytes. */

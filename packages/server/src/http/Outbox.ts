@@ -1,0 +1,59 @@
+/**
+ * Answers that are there at once, written together when all requests that arrived in the same poll have been read.
+ *
+ * Each written at once would wake its client in the midst of the others' requests; back to back they cost less. A
+ * caller alone would only wait for nothing, so where answers keep coming singly, they are written at once, but for one
+ * now and then that looks whether there is company again.
+ */
+import { Result } from "effect"
+import type { ServerResponse } from "node:http"
+import { type Answer, writeAnswer } from "./Answer.ts"
+
+interface Letter {
+  readonly response: ServerResponse
+  readonly answer: Answer
+  readonly close: boolean
+}
+
+/** After so many answers without company the next are written at once. */
+const loneEnough = 8
+/** One in so many of those waits nevertheless; odd, so that of two that come together each has its turn to wait. */
+const probeEvery = 15
+
+export class Outbox {
+  readonly #onDefect: (defect: unknown) => void
+  #letters: Array<Letter> = []
+  /** How often in a row one answer was alone. */
+  #lone = 0
+  #sinceProbe = 0
+
+  /** `onDefect` is told what a write threw; its connection is ended. */
+  constructor(onDefect: (defect: unknown) => void) {
+    this.#onDefect = onDefect
+  }
+
+  /** Writes an answer, at the end of this turn at the latest. */
+  post(response: ServerResponse, answer: Answer, close: boolean): void {
+    if (this.#letters.length === 0) {
+      if (this.#lone >= loneEnough && ++this.#sinceProbe < probeEvery) return this.#write(response, answer, close)
+      this.#sinceProbe = 0
+      setImmediate(this.#flush)
+    }
+    this.#letters.push({ response, answer, close })
+  }
+
+  readonly #flush = (): void => {
+    const letters = this.#letters
+    this.#letters = []
+    this.#lone = letters.length > 1 ? 0 : this.#lone + 1
+    for (const { answer, close, response } of letters) this.#write(response, answer, close)
+  }
+
+  #write(response: ServerResponse, answer: Answer, close: boolean): void {
+    const written = Result.try(() => writeAnswer(response, answer, close))
+    if (Result.isSuccess(written)) return
+    // Without an end its client would wait for the answer.
+    this.#onDefect(written.failure)
+    response.destroy()
+  }
+}

@@ -4,7 +4,8 @@
  */
 import { createServer } from "node:http"
 
-const value = "x".repeat(256)
+/** In one piece: what `repeat` returns is a tree of pieces, which each answer would walk. */
+const value = Buffer.alloc(256, "x").toString("latin1")
 /** As many lines, and as long, as what every reply of a node says of it. */
 const node = [
   "Distkv-Term",

@@ -15,6 +15,8 @@ interface Letter {
   readonly close: boolean
 }
 
+/** So many are written without waiting for more: what they need is still in the processor's caches. */
+const fullBatch = 32
 /** After so many answers without company the next are written at once. */
 const loneEnough = 8
 /** One in so many of those waits nevertheless; odd, so that of two that come together each has its turn to wait. */
@@ -39,13 +41,18 @@ export class Outbox {
       this.#sinceProbe = 0
       setImmediate(this.#flush)
     }
-    this.#letters.push({ response, answer, close })
+    if (this.#letters.push({ response, answer, close }) === fullBatch) this.#writeAll()
   }
 
   readonly #flush = (): void => {
+    if (this.#letters.length > 1) this.#lone = 0
+    else if (this.#letters.length === 1) this.#lone++
+    this.#writeAll()
+  }
+
+  #writeAll(): void {
     const letters = this.#letters
     this.#letters = []
-    this.#lone = letters.length > 1 ? 0 : this.#lone + 1
     for (const { answer, close, response } of letters) this.#write(response, answer, close)
   }
 

@@ -56,6 +56,15 @@ describe("answers that are there at once", () => {
     await turn()
   })
 
+  it("wait for no more than fit a batch", async () => {
+    const { ended, response } = responses()
+    const outbox = new Outbox(() => assert.fail("there is no defect"))
+    for (let id = 0; id < 40; id++) outbox.post(response(id), answer(), false)
+    assert.lengthOf(ended, 32)
+    await turn()
+    assert.deepStrictEqual(ended, Array.from({ length: 40 }, (_, id) => id))
+  })
+
   it("end their own connection alone, where one cannot be written", async () => {
     const { destroyed, ended, response } = responses()
     const defects: Array<unknown> = []

@@ -38,7 +38,7 @@ export const help = `npm run bench -- [NAME,…] [options]     without a name: a
   --only LIST      of the contenders
   --at leader|all  commit: to which nodes the clients of http and etcd talk (default leader)
   --dir DIR        where the data go (default: the system's temporary folder)
-  --json FILE      where the results go (default bench/results/NAME.json)
+  --json FILE      where the results go (default bench/results/NAME.json, NAME-native.json with the addon)
   --install        first install wrk, etcd and the Go that its client needs (Debian, root)
   --against COMMIT check: what this checkout is compared with (default HEAD)
   --prove          check: compare this checkout with itself, and with itself slowed down by 15 %

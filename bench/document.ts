@@ -3,7 +3,15 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Options } from "./Options.ts"
 import { plot } from "./report/Plot.ts"
-import { type Chart, type Machine, readReport, type Report, resultsFolder, type Table } from "./report/Report.ts"
+import {
+  type Chart,
+  type Machine,
+  readReport,
+  type Report,
+  resultsFile,
+  resultsFolder,
+  type Table
+} from "./report/Report.ts"
 
 const root = join(import.meta.dirname, "..")
 const page = join(root, "docs", "PERFORMANCE.md")
@@ -49,14 +57,16 @@ export const document = ({ from = resultsFolder }: Options, names: ReadonlyArray
   let text = readFileSync(page, "utf8")
   mkdirSync(plots, { recursive: true })
   for (const name of names) {
-    const file = join(from, `${name}.json`)
-    if (!existsSync(file)) {
-      console.error(`${name}: no result; its part of the page stays as it is`)
-      continue
-    }
-    const report = readReport(file)
-    text = placed(text, name, sectionText(report))
-    for (const chart of report.charts.filter(hasPoints)) writeFileSync(join(plots, `${chart.file}.svg`), plot(chart))
+    const file = resultsFile(name, "JavaScript", from)
+    if (existsSync(file)) {
+      const report = readReport(file)
+      text = placed(text, name, sectionText(report))
+      for (const chart of report.charts.filter(hasPoints)) writeFileSync(join(plots, `${chart.file}.svg`), plot(chart))
+    } else console.error(`${name}: no result; its part of the page stays as it is`)
+    // The native addon's tables stand below some sections'; plots are of what everybody has.
+    const native = resultsFile(name, "native", from)
+    if (!existsSync(native) || !text.includes(`<!-- bench:${name}-native -->`)) continue
+    text = placed(text, `${name}-native`, sectionText({ ...readReport(native), charts: [] }))
   }
   writeFileSync(page, text)
   console.log(page)

@@ -91,6 +91,10 @@ const commitOf = (): string => {
 
 export const resultsFolder = join(import.meta.dirname, "..", "results")
 
+/** Results with the native addon stand beside those without. */
+export const resultsFile = (section: string, by: Report["encryption"], folder = resultsFolder): string =>
+  join(folder, `${section}${by === "native" ? "-native" : ""}.json`)
+
 /** Shows one table for a terminal. */
 const shown = ({ heads, rows, title }: Table): string => {
   const all = [heads, ...rows]
@@ -112,7 +116,7 @@ const withoutPlaces = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
 export const reporter = (section: string, title: string, options: Options) => {
   const began = performance.now()
   const load = loadavg()[0] ?? 0
-  const file = options.json ?? join(resultsFolder, `${section}.json`)
+  const file = options.json ?? resultsFile(section, encryption)
   return {
     /** Writes what is known so far to the section's file; called after every round, so that nothing is lost. */
     save: (findings: Findings): Report => {

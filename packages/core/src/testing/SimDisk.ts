@@ -140,6 +140,7 @@ export class SimDisk {
     this.hardState = null
     this.base = logStart
     this.entries = []
+    this.rottenAt = logStart.index
     this.state.wipe()
   }
 
@@ -212,14 +213,13 @@ export class SimDisk {
     }
     this.entries.splice(0, to - this.base.index)
     this.base = { term, index: to }
-    this.healUpTo(to)
+    if (this.rottenAt <= to) this.heal()
     this.world.timeline.mix(to)
   }
 
-  /** A damaged record that is dropped harms nobody any more. */
-  private healUpTo(index: LogIndex): void {
-    if (this.isRolledBack) return
-    if (this.rottenAt === 0 || this.rottenAt > index) return
+  /** A damaged record that is dropped or replaced harms nobody any more. */
+  private heal(): void {
+    if (this.isRolledBack || !this.isRotten) return
     this.rottenAt = logStart.index
     this.isLost = false
   }
@@ -238,7 +238,7 @@ export class SimDisk {
     this.entries = []
     const from = after(this.base.index)
     this.base = base
-    this.healUpTo(this.rottenAt)
+    this.heal()
     this.observer?.written(this.node, from, removed)
   }
 
@@ -258,6 +258,7 @@ export class SimDisk {
     let removed: ReadonlyArray<LogEntry> = []
     if (first !== undefined) {
       removed = this.entries.splice(first.index - this.base.index - 1)
+      if (first.index <= this.rottenAt) this.heal()
       for (const entry of write.entries) {
         this.entries.push(entry)
         this.world.timeline.mix(entry.term * 0x10_0000 + entry.index)

@@ -66,6 +66,8 @@ export class SimDevice {
   private host: SimHost | null = null
   private busy = false
   private failed = false
+  /** Whether the process has heard of the failure: it may be held up. */
+  private told = false
   private hung = false
   private run = 0
 
@@ -90,6 +92,7 @@ export class SimDevice {
   attach(host: SimHost): void {
     this.host = host
     this.failed = false
+    this.told = false
     // A hang that ends while this run lasts may have been long enough for it to give up.
     this.hung = this.faults.hangs
   }
@@ -105,6 +108,11 @@ export class SimDevice {
     return Effect.callback<void, StorageFailed>((resume) => {
       const host = this.host
       if (host === null || host.isDead) return
+      if (this.failed && !this.told) {
+        // A store takes nothing after a failure, whether or not its process has heard of it yet.
+        host.arrive(() => resume(Effect.fail(new StorageFailed({ message: `${this.name}: a write has failed` }))))
+        return
+      }
       if (this.failed) this.observer?.broken("D01", `${this.name} is written to after a write has failed: ${what}`)
       const issuedAt = this.world.now
       this.queue.push({ what, issuedAt, apply, settle: (exit) => host.arrive(() => resume(exit)) })
@@ -176,27 +184,30 @@ export class SimDevice {
     })
   }
 
+  private fail(write: PendingWrite, error: StorageFailed): void {
+    this.failed = true
+    this.host?.arrive(() => void (this.told = true))
+    write.settle(Effect.fail(error))
+  }
+
   private finish(write: PendingWrite): void {
     if (this.faults.refuses) {
-      this.failed = true
       this.world.timeline.record(this.world.now, null, `${this.name}: write finds no space`)
-      write.settle(Effect.fail(new StorageFailed({ message: `${this.name}: no space left on device (simulated)` })))
+      this.fail(write, new StorageFailed({ message: `${this.name}: no space left on device (simulated)` }))
       return
     }
     if (this.faults.failNext > 0) {
       this.faults.failNext--
-      this.failed = true
       const reached = this.random.chance(0.5)
       if (reached) write.apply()
       this.world.timeline.record(this.world.now, null, `${this.name}: write fails, ${reached ? "" : "not "}on disk`)
-      write.settle(Effect.fail(new StorageFailed({ message: `${this.name}: input/output error (simulated)` })))
+      this.fail(write, new StorageFailed({ message: `${this.name}: input/output error (simulated)` }))
       return
     }
     try {
       write.apply()
     } catch (error) {
-      this.failed = true
-      write.settle(Effect.fail(storageFailed(error)))
+      this.fail(write, storageFailed(error))
       return
     }
     this.writes++

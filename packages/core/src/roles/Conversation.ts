@@ -107,6 +107,8 @@ export const answerVote = (node: NodeState, from: NodeId, request: PeerMessageOf
   const { preVote } = request
   const { term } = node
   node.whenDurable(() => {
+    // It may have been refused while its disk hung: the refusal is durable as soon as the vote is.
+    if (granted && node.belonging.refused !== null) return
     node.send(
       from,
       { _tag: "VoteReply", term, preVote, granted },

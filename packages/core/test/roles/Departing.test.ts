@@ -190,6 +190,12 @@ describe("a refusal", () => {
     assert.deepStrictEqual(bench.saved, ["rolledBack"])
   })
 
+  it("keeps back a vote that was not durable yet when it came", () => {
+    const bench = new Bench({ log: [1, 1], term: 1 }).deliver(voteRequest(3, 2, [1, 2]))
+    bench.deliver(rolledBack(2, [1, 3])).persist()
+    assert.deepStrictEqual([bench.take("VoteReply"), bench.saved], [[], ["rolledBack"]])
+  })
+
   it("is told by the leader with every heartbeat to a follower that lacks what it acknowledged (D09)", () => {
     const bench = leading()
     bench.propose("a")

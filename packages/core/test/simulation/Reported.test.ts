@@ -9,6 +9,7 @@ const reported: ReadonlyArray<readonly [token: string, what: string]> = [
   ["40061", "a node on a wiped disk was taken for one without a log when it started for the second time"],
   ["52659", "a node that had replaced a damaged record was taken for one without a log when it started again"],
   ["61599", "a held-up node was blamed for a write that it began before it could hear of the last one's failure"],
+  ["67761", "a node gave its vote although it had been refused while its disk hung"],
   [
     "71033.d7522.off-duplicate-replay-coup-clockRate-tight-fuzz",
     "a member that an operator had added, and nobody had met, was taken for a stranger when it came first"

@@ -96,7 +96,12 @@ export class Adversary<App = never> {
   anyNode(): SimNode<App> {
     const leader = this.cluster.leader()
     if (leader !== null && this.random.chance(0.4)) return this.cluster.node(leader)
-    return this.random.pick([...this.cluster.nodes.values()].filter(({ id }) => !this.lost.has(id)))
+    return this.random.pick(this.usefulNodes())
+  }
+
+  /** All that are not out of the run for good. */
+  usefulNodes(): ReadonlyArray<SimNode<App>> {
+    return [...this.cluster.nodes.values()].filter(({ id }) => !this.lost.has(id))
   }
 
   /**

@@ -27,6 +27,14 @@ export const crashPoints = [
 
 export type CrashPoint = (typeof crashPoints)[number]
 
+/** Passed by few nodes, and by those a few times in a run: a trap that waits for one node to pass never springs. */
+export const seldomPassed: ReadonlySet<CrashPoint> = new Set<CrashPoint>([
+  "snapshot issued",
+  "snapshot done",
+  "install issued",
+  "install done"
+])
+
 /** Waits for one point to be passed so many times. */
 export class CrashTrap {
   private point: CrashPoint | null = null

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { DistKv } from "../DistKv.ts"
 import { ownFeatures } from "../domain/Features.ts"
 import type { Acts, Adversary } from "./Adversary.ts"
-import { crashPoints } from "./CrashPoint.ts"
+import { crashPoints, seldomPassed } from "./CrashPoint.ts"
 import { FaultMaker } from "./FaultMaker.ts"
 
 class ProcessFaults<App> extends FaultMaker<App> {
@@ -31,11 +31,15 @@ class ProcessFaults<App> extends FaultMaker<App> {
   readonly crashPoint = () => {
     const node = this.adversary.anyNode()
     const point = this.random.pick(crashPoints)
-    this.adversary.note(`${node.id} will lose power at: ${point}`)
-    node.armCrash(point, this.random.int(1, 4), () => {
-      this.adversary.count(`crash at ${point}`)
-      this.adversary.revive(node)
-    })
+    const times = this.random.int(1, 4)
+    const isSeldom = seldomPassed.has(point)
+    this.adversary.note(`${isSeldom ? "whoever comes there" : node.id} will lose power at: ${point}`)
+    for (const each of isSeldom ? this.adversary.usefulNodes() : [node]) {
+      each.armCrash(point, isSeldom ? 1 : times, () => {
+        this.adversary.count(`crash at ${point}`)
+        this.adversary.revive(each)
+      })
+    }
   }
 
   /** Power fails everywhere, or on a majority. */

@@ -4,8 +4,6 @@ import { planOf } from "../../src/testing/SimPlan.ts"
 import { simulatePlan } from "../../src/testing/Simulation.ts"
 
 const reported: ReadonlyArray<readonly [token: string, what: string]> = [
-  ["96.d12000", "what a disk held was forgotten when it was lost for the second time"],
-  ["30040", "a candidate asked for votes with a log that the term's winner had replaced"],
   ["40061", "a node on a wiped disk was taken for one without a log when it started for the second time"],
   ["52659", "a node that had replaced a damaged record was taken for one without a log when it started again"],
   ["61599", "a held-up node was blamed for a write that it began before it could hear of the last one's failure"],

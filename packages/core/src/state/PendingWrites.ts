@@ -291,8 +291,8 @@ export class PendingWrites {
     this.done = []
     for (const write of done) {
       const { settle, settlement } = write
-      // The tables that a map leaves behind as it changes keep what was in them from young collections: a caller's
-      // whole request would grow old with its write.
+      // What still refers to the write, a table that a map has left behind perhaps, must not keep its caller's whole
+      // request from young collections: with this, half as many bytes outlive one.
       write.settle = settled
       write.settlement = null
       settle(settlement!)

@@ -29,7 +29,8 @@ type Routed = (request: IncomingMessage, response: ServerResponse) => void
 /** Handles all requests of one server; `routed` serves what is not hot. */
 export const make = (serving: Serving, routed: Routed): Handler => (request, response, expectsContinue) => {
   noteResponse(request.socket, response)
-  // A client that resets its connection is told of by `close`; without a listener its error would end the process.
+  // A client that resets its connection is told of by `close`. Without a listener a response's error would end the
+  // process; a request's is told to nobody where nobody listens.
   response.on("error", ignore)
   const outcome = Result.try(() => dispatch(serving, routed, request, response, expectsContinue))
   if (Result.isFailure(outcome)) {

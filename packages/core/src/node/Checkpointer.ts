@@ -23,8 +23,11 @@ export interface Checkpointer {
   readonly counters: { count: number; seconds: number }
   /** Runs for ever; fails with the first checkpoint that fails. */
   readonly run: Effect.Effect<never, StorageFailed>
-  /** Writes what is left, for a close; gives up where the log's disk does not follow within a second. */
-  readonly last: Effect.Effect<void, StorageFailed>
+  /**
+   * Writes what is left, for a close; gives up where the log's disk does not follow within a second, and where the node
+   * has failed meanwhile: nothing may be written any more.
+   */
+  readonly last: (hasFailed: () => boolean) => Effect.Effect<void, StorageFailed>
 }
 
 /** How often the conditions are looked at within an interval. */
@@ -63,11 +66,11 @@ export const make = Effect.fnUntraced(function*(
     }
   })
 
-  const last = Effect.gen(function*() {
+  const last = Effect.fnUntraced(function*(hasFailed: () => boolean) {
     if (!mayBegin()) return
     for (let i = 0; i < looksPerInterval && !follows(machine.applied); i++) yield* pause
     // While this waited, the loop may have begun one.
-    if (mayBegin() && follows(machine.applied)) yield* write
+    if (mayBegin() && follows(machine.applied) && !hasFailed()) yield* write
   })
 
   return { counters, run, last }

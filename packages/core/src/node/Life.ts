@@ -70,7 +70,7 @@ export const make: Effect.Effect<Bearing> = Effect.gen(function*() {
     yield* Effect.addFinalizer(() =>
       Effect.gen(function*() {
         closing = true
-        if (refusal === null) yield* close(state, offer, checkpointer)
+        if (refusal === null) yield* close(state, offer, checkpointer.last(() => refusal !== null))
         stop(state, new Shutdown())
       })
     )
@@ -90,7 +90,7 @@ export const make: Effect.Effect<Bearing> = Effect.gen(function*() {
 const close = Effect.fnUntraced(function*(
   state: NodeState,
   offer: (message: NodeMessage) => void,
-  checkpointer: Checkpointer
+  lastCheckpoint: Effect.Effect<void, StorageFailed>
 ): Effect.fn.Return<void> {
   const patience = Duration.millis(state.parts.electionTimeout)
   const handedOver = yield* Deferred.make<void>()
@@ -100,7 +100,7 @@ const close = Effect.fnUntraced(function*(
     while (!state.writes.isIdle) yield* Effect.sleep(Duration.millis(5))
   })
   yield* Effect.timeoutOption(idle, patience)
-  yield* Effect.catch(checkpointer.last, (error) => Effect.logError(`the last checkpoint failed: ${error.message}`))
+  yield* Effect.catch(lastCheckpoint, (error) => Effect.logError(`the last checkpoint failed: ${error.message}`))
 })
 
 /** Takes whatever no role has read. */

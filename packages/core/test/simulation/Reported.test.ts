@@ -8,6 +8,7 @@ const reported: ReadonlyArray<readonly [token: string, what: string]> = [
   ["52659", "a node that had replaced a damaged record was taken for one without a log when it started again"],
   ["61599", "a held-up node was blamed for a write that it began before it could hear of the last one's failure"],
   ["67761", "a node gave its vote although it had been refused while its disk hung"],
+  ["102407", "a node whose storage failed while it closed wrote its last checkpoint nevertheless"],
   [
     "71033.d7522.off-duplicate-replay-coup-clockRate-tight-fuzz",
     "a member that an operator had added, and nobody had met, was taken for a stranger when it came first"

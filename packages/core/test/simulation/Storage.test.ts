@@ -65,6 +65,31 @@ describe("storage", () => {
     assert.strictEqual(cluster.view.elections, elections, "no elections in a loop")
   })
 
+  it("D01 a node whose write fails while it closes makes no last checkpoint", () => {
+    const cluster = SimCluster.make({ nodes: 3 })
+    const leader = leaderOf(cluster)
+    const [follower] = followersOf(cluster)
+    cluster.call(leader, set("k", "1"))
+    cluster.run(100)
+    const { disk } = cluster.node(follower)
+    disk.logDevice.faults.minDelayMs = 100
+    disk.logDevice.faults.failNext = 1
+    // It commits by the leader and the other one, and is on its way to this one's disk.
+    cluster.call(leader, set("k", "2"))
+    cluster.isolate(follower)
+    // What waits here holds up the close beyond the failure.
+    const waiting = cluster.fork(follower, set("k", "3", { timeout: 3000 }))
+    const { writes } = disk.stateDevice
+    cluster.node(follower).close()
+    cluster.until("its end", () => cluster.node(follower).condition === "down")
+    assert.strictEqual(tagOf(waiting.pollUnsafe()!), "StorageFailed")
+    assert.strictEqual(disk.stateDevice.writes, writes)
+    cluster.heal()
+    cluster.restart(follower)
+    cluster.converge()
+    assert.strictEqual(cluster.call(follower, get("k")), "2")
+  })
+
   it("a node that was started on a hanging disk may give up in the moment in which the disk answers", () => {
     const cluster = SimCluster.make({ nodes: 3, settings: { commitTimeout: 1000 } })
     leaderOf(cluster)

@@ -3,7 +3,8 @@
  *
  * Changes gather in a layer; a checkpoint freezes it, and until the store shows what was in it, it lies between the
  * store and the next layer. Of keys that were looked at, what the next change of them needs (all but their values) is
- * remembered beyond that, so that a key in use costs one look-up and no read of the store.
+ * remembered beyond that, and of keys that are read, their values too: a key in use costs one look-up and no read of
+ * the store.
  *
  * Invariant: a remembered key that no layer has is in the store just as it is remembered.
  */
@@ -18,6 +19,13 @@ import { EventList } from "./EventList.ts"
 const changeOverhead = 256
 /** How many keys are remembered that no layer has. */
 const rememberedMost = 32_768
+/** How many bytes of entries are remembered with their values, so many of them for what is around a value, … */
+const valuesMost = 16 * 1024 * 1024
+const valueOverhead = 256
+/** … and how large one may be, so that a few do not make all others forgotten. */
+const valueMost = 256 * 1024
+/** One in so many reads of the store is remembered: keys in use are so soon, and a walk over all keys costs little. */
+const readsPerRemembered = 4
 
 /** The changes between two checkpoints. */
 class Layer {
@@ -43,6 +51,8 @@ class Row implements PreviousEntry {
   modRevision = 0 as Revision
   version = 0
   leaseId: Revision | null = null
+  /** As the store shows it; null where that is not remembered, or a layer changes it. */
+  entry: Entry | null = null
 
   constructor(key: Key) {
     this.key = key
@@ -69,6 +79,9 @@ export class Overlay {
   private saved = 0
   /** The row that was looked at last: the one that changes next, most often. */
   private last: Row | null = null
+  /** The weight of all entries that rows remember. */
+  private valueBytes = 0
+  private storeReads = 0
 
   constructor(store: Pick<StateStore["Service"], "getUnsafe" | "scanUnsafe" | "eventAtUnsafe">) {
     this.store = store
@@ -94,10 +107,11 @@ export class Overlay {
 
   get(key: Key): Entry | undefined {
     const row = this.rows.get(key)
-    if (row === undefined) return this.store.getUnsafe(key)
+    if (row === undefined) return this.read(key)
     if (!row.isPresent) return undefined
+    if (row.entry !== null) return row.entry
     const layer = this.layerOf(row)
-    return layer === null ? this.store.getUnsafe(key) : layer.events.entryAt(row.event)!
+    return layer === null ? this.read(key) : layer.events.entryAt(row.event)!
   }
 
   /** Takes a change; events come in their order. */
@@ -111,6 +125,10 @@ export class Overlay {
       active.keys++
     }
     row.event = active.events.length
+    if (row.entry !== null) {
+      this.valueBytes -= weightOf(row.entry)
+      row.entry = null
+    }
     if (entry === null) row.isPresent = false
     else row.become(entry)
     active.events.add(event)
@@ -169,6 +187,7 @@ export class Overlay {
   clear(): void {
     this.rows.clear()
     this.last = null
+    this.valueBytes = 0
     this.saved = this.active.number
     this.active = new Layer(this.saved + 1)
   }
@@ -180,11 +199,32 @@ export class Overlay {
     return row
   }
 
-  private place(key: Key): Row {
-    if (this.rows.size - this.active.keys - (this.frozen?.keys ?? 0) >= rememberedMost) {
-      for (const row of this.rows.values()) if (row.layer <= this.saved) this.rows.delete(row.key)
-      this.last = null
+  /** Reads what no layer has, and remembers it now and then. */
+  private read(key: Key): Entry | undefined {
+    const entry = this.store.getUnsafe(key)
+    this.storeReads++
+    if (this.storeReads % readsPerRemembered !== 0) return entry
+    const weight = entry === undefined ? 0 : weightOf(entry)
+    if (weight > valueMost) return entry
+    if (this.valueBytes + weight > valuesMost) this.forget()
+    const row = this.rows.get(key) ?? this.place(key)
+    if (entry !== undefined) {
+      row.become(entry)
+      row.entry = entry
+      this.valueBytes += weight
     }
+    return entry
+  }
+
+  /** Forgets all keys that no layer has. */
+  private forget(): void {
+    for (const row of this.rows.values()) if (row.layer <= this.saved) this.rows.delete(row.key)
+    this.last = null
+    this.valueBytes = 0
+  }
+
+  private place(key: Key): Row {
+    if (this.rows.size - this.active.keys - (this.frozen?.keys ?? 0) >= rememberedMost) this.forget()
     const row = new Row(key)
     this.rows.set(key, row)
     return row
@@ -216,6 +256,8 @@ export class Overlay {
     return scan.reverse ? rows.reverse() : rows
   }
 }
+
+const weightOf = (entry: Entry): number => entry.value.length + valueOverhead
 
 /** Whether a key lies within the bounds of a scan. */
 const isWithin = (scan: Scan, key: string): boolean =>

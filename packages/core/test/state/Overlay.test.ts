@@ -47,8 +47,9 @@ describe("an overlay", () => {
     Layer,
     Layer,
     Asked,
-    Schema.Boolean
-  ], ([stored, saved, frozen, active, asked, isThawed]) => {
+    Schema.Boolean,
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8 }))
+  ], ([stored, saved, frozen, active, asked, isThawed, reads]) => {
     const model = new Map<string, Entry>()
     const changes = new Changes()
     const state = new MemoryState()
@@ -60,11 +61,20 @@ describe("an overlay", () => {
         else model.set(name, event.entry)
         overlay.add(event)
       }
+      read(reads)
+    }
+    // Now and then one is remembered.
+    const read = (times: number) => {
+      for (let i = 0; i < times; i++) {
+        for (const name of Name.literals) assert.deepStrictEqual(overlay.get(name as Key), model.get(name))
+      }
     }
     change(stored, "stored")
     save(overlay, state, changes.revision)
+    read(reads)
     change(saved, "saved")
     save(overlay, state, changes.revision)
+    read(reads)
     change(frozen, "frozen")
     const checkpointed = overlay.freeze()
     const before = new Map(model)
@@ -141,6 +151,90 @@ describe("an overlay", () => {
     assert.strictEqual(reads, 40_001)
     assert.strictEqual(look("dirty"), 3)
     assert.strictEqual(reads, 40_001)
+  })
+
+  it("remembers what is read again and again, until it changes", () => {
+    const changes = new Changes()
+    const state = new MemoryState()
+    let reads = 0
+    const store = make(state)
+    const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads++, store.getUnsafe(key)) })
+    const read = (key: string, times: number) => {
+      reads = 0
+      for (let i = 0; i < times; i++) overlay.get(key as Key)
+      return reads
+    }
+    overlay.add(changes.event("x", new Uint8Array(1)))
+    assert.strictEqual(read("x", 10), 0)
+    save(overlay, state, changes.revision)
+    assert.strictEqual(read("x", 100), 4)
+    assert.strictEqual(read("absent", 100), 4)
+    overlay.add(changes.event("x", new Uint8Array(2)))
+    save(overlay, state, changes.revision)
+    assert.strictEqual(read("x", 100), 4)
+    assert.strictEqual(overlay.get("x" as Key)?.value.length, 2)
+    overlay.add(changes.event("x", null))
+    save(overlay, state, changes.revision)
+    assert.isUndefined(overlay.get("x" as Key))
+    overlay.clear()
+    assert.strictEqual(read("x", 100), 4)
+  })
+
+  it("remembers entries up to so many bytes, and none that is large beside that", () => {
+    const changes = new Changes()
+    const state = new MemoryState()
+    let reads = 0
+    const store = make(state)
+    const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads++, store.getUnsafe(key)) })
+    const readAll = (keys: ReadonlyArray<string>, times: number) => {
+      reads = 0
+      for (let i = 0; i < times; i++) for (const key of keys) overlay.get(key as Key)
+      return reads
+    }
+    const few = Array.from({ length: 60 }, (_, i) => `few ${i}`)
+    const many = Array.from({ length: 200 }, (_, i) => `many ${i}`)
+    for (const key of [...few, ...many]) overlay.add(changes.event(key, new Uint8Array(200 * 1024)))
+    overlay.add(changes.event("large", new Uint8Array(300 * 1024)))
+    save(overlay, state, changes.revision)
+    assert.strictEqual(readAll(["large"], 100), 100)
+    readAll(few, 60)
+    assert.strictEqual(readAll(few, 20), 0)
+    assert.isAbove(readAll(many, 100), many.length * 50)
+    readAll(few, 60)
+    assert.strictEqual(readAll(few, 20), 0)
+  })
+
+  it("counts only what it remembers", () => {
+    const changes = new Changes()
+    const state = new MemoryState()
+    let reads = 0
+    const store = make(state)
+    const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads++, store.getUnsafe(key)) })
+    const large = new Uint8Array(200 * 1024)
+    const readsOf = (key: string) => {
+      reads = 0
+      for (let i = 0; i < 8; i++) overlay.get(key as Key)
+      return reads
+    }
+    const put = (key: string) => {
+      overlay.add(changes.event(key, large))
+      save(overlay, state, changes.revision)
+    }
+    put("stays")
+    readsOf("stays")
+    for (let i = 0; i < 100; i++) {
+      put("changes")
+      assert.isAbove(readsOf("changes"), 0)
+    }
+    assert.strictEqual(readsOf("stays"), 0, "what has changed weighs nothing")
+    for (let i = 0; i < 60; i++) {
+      put(`before ${i}`)
+      readsOf(`before ${i}`)
+    }
+    overlay.clear()
+    readsOf("stays")
+    for (let i = 0; i < 60; i++) readsOf(`before ${i}`)
+    assert.strictEqual(readsOf("stays"), 0, "nor does what is no more")
   })
 
   it("forgets the key looked at last like any other", () => {

@@ -1,5 +1,5 @@
 /** The `DistKv` service over a running node. */
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Result } from "effect"
 import { type DirectCalls, withDirectCalls } from "../DirectCalls.ts"
 import type {
   Consistency,
@@ -35,12 +35,25 @@ import { keyPlaceOf, placeOf, sessionFailure, writeOutcomeOf } from "./SessionCa
 /** A page of a list ends when its keys and values weigh this much. */
 const pageBytes = 4 * 1024 * 1024
 
+/**
+ * An error that is an answer of the store, and may be told thousands of times a second: without a stack, which would
+ * show the node's own turn only, and cost as much as the rest of the answer.
+ */
+const answered = <E>(make: () => E): E => {
+  const { stackTraceLimit } = Error
+  // Where the limit cannot be set, there is a stack.
+  Reflect.set(Error, "stackTraceLimit", 0)
+  const made = Result.try(make)
+  Reflect.set(Error, "stackTraceLimit", stackTraceLimit)
+  return Result.getOrThrow(made)
+}
+
 const refusedOutcome = (outcome: Outcome, record: Uint8Array): Exit.Exit<never, WriteError> => {
   const failure = sessionFailure(outcome, record)
   if (failure !== null) return Exit.fail(failure)
   switch (outcome._tag) {
     case "CompareFailed":
-      return Exit.fail(new CompareFailed({ current: outcome.current, revision: outcome.revision }))
+      return Exit.fail(answered(() => new CompareFailed({ current: outcome.current, revision: outcome.revision })))
     case "TooManyEntries":
       return Exit.fail(
         new InvalidRequest({ message: `more than ${outcome.limit} entries are in the range; nothing was deleted` })
@@ -202,7 +215,7 @@ const lookUp = (node: RaftNode, key: Key, consistency: Consistency): Exit.Exit<R
   const { machine } = node.state
   const entry = machine.get(key)
   return entry === undefined
-    ? Exit.fail(new KeyNotFound({ key, revision: machine.revision, consistency }))
+    ? Exit.fail(answered(() => new KeyNotFound({ key, revision: machine.revision, consistency })))
     : Exit.succeed({ ...entry, revision: machine.revision, consistency })
 }
 

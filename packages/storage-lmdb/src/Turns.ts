@@ -1,7 +1,7 @@
 /** Keeps long work from holding up the event loop: it goes on in the next turn once it has used its time. */
 
 /** How long one turn may take, in milliseconds. */
-const turnMs = 4
+const turnMs = 1
 /** The clock is looked at once in so many steps; one with bytes to copy and check counts more. */
 const steps = 32
 const bytesPerStep = 2048

@@ -290,5 +290,17 @@ export const service = [
       from: "      yield* Effect.uninterruptible(store.write(write))",
       to: "      yield* Effect.uninterruptible(Effect.catch(store.write(write), () => store.write(write)))"
     }]
+  },
+  {
+    id: "remembers-what-has-changed",
+    bug: "own",
+    what: "a key that was read often is shown as it was then, also when it has changed since",
+    expect: ["I18", "I20"],
+    note: "The first to notice is I5: a write also tells the value before it, which is read the same way.",
+    edits: [{
+      file: "state/Overlay.ts",
+      from: "      this.valueBytes -= weightOf(row.entry)\n      row.entry = null\n",
+      to: "      this.valueBytes -= 0\n"
+    }]
   }
 ]

@@ -65,6 +65,7 @@ describe("storage", () => {
     assert.strictEqual(cluster.view.elections, elections, "no elections in a loop")
   })
 
+  // fails-with: last-checkpoint-after-a-failure
   it("D01 a node whose write fails while it closes makes no last checkpoint", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)

@@ -134,6 +134,34 @@ export const warmUp = async (contender: Contender, level: Level, seconds: number
   if (seconds > 0) await contender.load(level, seconds * 1000)
 }
 
+/** How often a measurement is taken again whose leader was no longer the same at its end. */
+const attempts = 4
+
+/**
+ * Takes a measurement during which the clusters keep their leaders. Nodes that were held still for longer than an
+ * election time-out may elect another leader soon after they wake, and the load would go on at what is now a follower.
+ * So the leaders are asked for at the last moment and once more afterwards, and what does not fit is taken again.
+ * `undefined` where that was in vain: then there is nothing to compare.
+ */
+export const steadily = async <A>(
+  clusters: ReadonlyArray<Cluster>,
+  take: () => Promise<A>
+): Promise<A | undefined> => {
+  const leaders = async () => {
+    for (const cluster of clusters) await cluster.ready()
+    return clusters.map((cluster) => cluster.processes()[0]?.pid).join(" ")
+  }
+  let before = await leaders()
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const taken = await take()
+    const after = await leaders()
+    if (before === after) return taken
+    console.error(`${clusters.map(({ name }) => name).join(", ")}: the leader changed meanwhile (attempt ${attempt})`)
+    before = after
+  }
+  return undefined
+}
+
 /** Loads that this machine has seen already, so that their code is warm. */
 const warm = new WeakMap<Contender, Set<string>>()
 
@@ -143,14 +171,15 @@ const turn = async (
   group: Group,
   plan: Plan,
   round: number
-): Promise<Measurement> => {
+): Promise<Measurement | undefined> => {
   await site.wake(contender.clusters)
   const seen = warm.get(contender) ?? new Set()
   warm.set(contender, seen)
   await warmUp(contender, group.level, seen.has(group.label) ? 1 : plan.warmUp)
   seen.add(group.label)
-  await site.wake(contender.clusters)
-  const measurement = { label: group.label, round, ...await measured(contender, group.level, plan.seconds * 1000) }
+  const taken = await steadily(contender.clusters, () => measured(contender, group.level, plan.seconds * 1000))
+  if (taken === undefined) return undefined
+  const measurement = { label: group.label, round, ...taken }
   console.error(
     `round ${round}, ${group.label}, ${contender.name}: ${Math.round(measurement.perSecond)}/s` +
       (measurement.errors > 0 ? `, ${measurement.errors} errors` : "")
@@ -158,7 +187,10 @@ const turn = async (
   return measurement
 }
 
-/** Every contender has its turn in every group; each round begins with another one. `after` is called each round. */
+/**
+ * Every contender has its turn in every group; each round begins with another one. A turn is left out where no leader
+ * lasted. `after` is called each round.
+ */
 export const run = async (
   site: Site,
   groups: ReadonlyArray<Group>,
@@ -171,7 +203,8 @@ export const run = async (
     for (const group of groups) {
       for (const position of group.contenders.keys()) {
         const contender = group.contenders[(position + round) % group.contenders.length]
-        if (contender !== undefined) measurements.push(await turn(site, contender, group, plan, round + 1))
+        const taken = contender === undefined ? undefined : await turn(site, contender, group, plan, round + 1)
+        if (taken !== undefined) measurements.push(taken)
       }
     }
     after(measurements)

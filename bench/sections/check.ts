@@ -18,7 +18,7 @@ import { type Contender, type Level, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
 import { reporter } from "../report/Report.ts"
 import { median } from "../report/Summary.ts"
-import { atSite, measured, type Plan, planOf, type Site, warmUp } from "../Rounds.ts"
+import { atSite, measured, type Plan, planOf, type Site, steadily, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 
 /** A rise of the median by more than this is a regression, if it is sure. */
@@ -107,11 +107,12 @@ const verdictOf = (name: string, pairs: ReadonlyArray<Pair>): Verdict => {
 type Sides = readonly [before: Contender, now: Contender]
 
 const turns = async (site: Site, name: string, sides: Sides, plan: Plan, level: Level): Promise<Verdict> => {
+  /** NaN where no leader lasted. */
   const cost = async (one: Contender, warmSeconds: number): Promise<number> => {
     await site.wake(one.clusters)
     await warmUp(one, level, warmSeconds)
-    const { cpuMicros } = await measured(one, level, plan.seconds * 1000)
-    return cpuMicros.reduce((sum, { perOperation }) => sum + perOperation, 0)
+    const taken = await steadily(one.clusters, () => measured(one, level, plan.seconds * 1000))
+    return taken?.cpuMicros.reduce((sum, { perOperation }) => sum + perOperation, 0) ?? Number.NaN
   }
   for (const one of sides) await cost(one, plan.warmUp)
   const pairs: Array<Pair> = []
@@ -124,7 +125,7 @@ const turns = async (site: Site, name: string, sides: Sides, plan: Plan, level: 
       `${name}, pair ${round + 1}: ${pair.before.toFixed(1)} and ${pair.now.toFixed(1)} µs, ` +
         (pair.now / pair.before).toFixed(3)
     )
-    pairs.push(pair)
+    if (Number.isFinite(pair.now / pair.before)) pairs.push(pair)
   }
   return verdictOf(name, pairs)
 }

@@ -13,7 +13,7 @@ import { type Cluster, type Contender, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
 import { reporter } from "../report/Report.ts"
 import { median, whole } from "../report/Summary.ts"
-import { atSite, measured, type Plan, planOf, type Site, warmUp } from "../Rounds.ts"
+import { atSite, measured, type Plan, planOf, type Site, steadily, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 import { findTools } from "../Tools.ts"
 
@@ -41,19 +41,22 @@ const bytesOf = async (site: Site, contender: Contender, ports: () => ReadonlyAr
     const level = writesBy(clients)
     await site.wake(contender.clusters)
     await warmUp(contender, level, plan.warmUp)
-    const pids = contender.clusters.flatMap((cluster) => cluster.processes()).map(({ pid }) => pid)
-    const [disk, wire] = [pids.map(writtenBytes), wireBytes(ports())]
-    const { operations, perSecond } = await measured(contender, level, plan.seconds * 1000)
-    await sleep(1500) // what is written behind, such as a checkpoint, is written
-    const stored = operations * (keyBytes + valueBytes)
-    const onDisk = pids.map((pid, i) => (writtenBytes(pid) - (disk[i] ?? 0)) / stored)
-    rows.push([
-      String(clients),
-      contender.name,
-      whole(perSecond),
-      onDisk.map((ratio) => ratio.toFixed(1)).join(" / "),
-      ((wireBytes(ports()) - wire) / stored).toFixed(2)
-    ])
+    const row = await steadily(contender.clusters, async () => {
+      const pids = contender.clusters.flatMap((cluster) => cluster.processes()).map(({ pid }) => pid)
+      const [disk, wire] = [pids.map(writtenBytes), wireBytes(ports())]
+      const { operations, perSecond } = await measured(contender, level, plan.seconds * 1000)
+      await sleep(1500) // what is written behind, such as a checkpoint, is written
+      const stored = operations * (keyBytes + valueBytes)
+      const onDisk = pids.map((pid, i) => (writtenBytes(pid) - (disk[i] ?? 0)) / stored)
+      return [
+        String(clients),
+        contender.name,
+        whole(perSecond),
+        onDisk.map((ratio) => ratio.toFixed(1)).join(" / "),
+        ((wireBytes(ports()) - wire) / stored).toFixed(2)
+      ]
+    })
+    if (row !== undefined) rows.push(row)
   }
   return rows
 }

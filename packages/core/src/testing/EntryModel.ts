@@ -109,6 +109,8 @@ export const entryModel: Model<EntryState, EntryInput, EntryOutput> = {
   },
   stateKey: ({ entry, floor }) => `${floor} ${entry === null ? "-" : `${entry.modRevision ?? "?"}=${entry.value}`}`,
   rank: (output) => output.revision,
+  isLook: (_, output) =>
+    output._tag === "Read" || output._tag === "CompareFailed" || (output._tag === "Deleted" && !output.deleted),
   partition: (history) => {
     const parts = new Map<string, Array<Operation<EntryInput, EntryOutput>>>()
     for (const operation of history) {

@@ -5,6 +5,8 @@
  * The search is that of Wing and Gong with Lowe's memo of visited configurations: a configuration is the set of
  * operations already placed together with the object's state, and is never explored twice. A model that splits a
  * history into independent parts (P-compositionality: a store is linearizable when each key is) makes the search short.
+ * So does placing at once a mere look that shows what is known already, such as the second of two equal reads: in any
+ * order in which it comes later it can be moved to the front, so nothing else need be tried in its place.
  */
 
 /**
@@ -32,6 +34,8 @@ export interface Model<State, Input, Output> {
    * operation takes effect before one of a lower rank. It only shortens the search; `step` must refuse what breaks it.
    */
   readonly rank?: (output: Output) => number
+  /** Whether an operation with this answer is a mere look: it changed nothing, and could not have anywhere else. */
+  readonly isLook?: (input: Input, output: Output) => boolean
   /** Independent parts of a history; the whole history where absent. */
   readonly partition?: (
     history: ReadonlyArray<Operation<Input, Output>>
@@ -125,6 +129,15 @@ class RankOrder {
   }
 }
 
+/** One placement, and where it was made. */
+interface Frame<State> {
+  readonly call: Event
+  readonly state: State
+  readonly number: number
+  /** Nothing else need be tried in its place. */
+  readonly isForced: boolean
+}
+
 interface Configuration {
   readonly words: Uint32Array
   readonly state: number
@@ -143,6 +156,7 @@ class Search<State, Input, Output> {
   /** Operations that must be placed: those that were answered. */
   private unplaced: number
   private readonly ranks: RankOrder
+  private readonly isLook: ReadonlyArray<boolean>
 
   constructor(
     model: Model<State, Input, Output>,
@@ -155,6 +169,7 @@ class Search<State, Input, Output> {
     this.placed = new PlacedSet(operations.length)
     this.head = buildEvents(operations)
     this.unplaced = operations.filter((operation) => Number.isFinite(operation.returned)).length
+    this.isLook = operations.map(({ input, output }) => output !== undefined && model.isLook?.(input, output) === true)
     this.ranks = new RankOrder(operations.map(({ output, returned }) => ({
       rank: output === undefined || model.rank === undefined ? 0 : model.rank(output),
       mustBePlaced: Number.isFinite(returned)
@@ -163,17 +178,18 @@ class Search<State, Input, Output> {
 
   run(): Verdict<Input, Output> {
     let state = this.model.initial
-    const stack: Array<{ readonly call: Event; readonly state: State }> = []
+    let number = this.numberOf(this.model.stateKey(state))
+    const stack: Array<Frame<State>> = []
     let event = this.head.next
     while (this.unplaced > 0) {
       this.budget.spent++
       if (this.budget.left-- <= 0) return { _tag: "Unknown", steps: this.budget.spent }
       // At a return nothing that was called before it is left to try: it cannot be placed later, so go back.
       if (event === null || event.match === null) {
-        const top = stack.pop()
+        const top = this.back(stack)
         if (top === undefined) return this.illegal()
         state = top.state
-        this.unplace(top.call)
+        number = top.number
         event = top.call.next
         continue
       }
@@ -181,12 +197,15 @@ class Search<State, Input, Output> {
       const after = this.ranks.allows(event.operation)
         ? this.model.step(state, operation.input, operation.output)
         : undefined
-      if (after === undefined || !this.visit(event.operation, after)) {
+      const numberAfter = after === undefined ? number : this.numberOf(this.model.stateKey(after))
+      if (after === undefined || !this.visit(event.operation, numberAfter)) {
         event = event.next
         continue
       }
-      stack.push({ call: event, state })
+      const isForced = numberAfter === number && this.isLook[event.operation]!
+      stack.push({ call: event, state, number, isForced })
       state = after
+      number = numberAfter
       this.place(event)
       if (stack.length > this.longest.length) this.longest = stack.map((frame) => frame.call.operation)
       event = this.head.next
@@ -194,9 +213,18 @@ class Search<State, Input, Output> {
     return { _tag: "Linearizable" }
   }
 
+  /** Takes back the last placement that had an alternative, and all that came after it. */
+  private back(stack: Array<Frame<State>>): Frame<State> | undefined {
+    while (true) {
+      const top = stack.pop()
+      if (top === undefined) return undefined
+      this.unplace(top.call)
+      if (!top.isForced) return top
+    }
+  }
+
   /** Marks the operation as placed if that leads to a configuration not seen before. */
-  private visit(operation: number, state: State): boolean {
-    const number = this.numberOf(this.model.stateKey(state))
+  private visit(operation: number, number: number): boolean {
     this.placed.toggle(operation)
     const hash = this.placed.hash ^ Math.imul(number + 1, 0x27d4eb2f)
     const bucket = this.visited.get(hash)

@@ -94,6 +94,24 @@ describe("checker", () => {
     assert.strictEqual(verdict._tag, "Unknown")
   })
 
+  it("tries no orders among looks that show the same", () => {
+    const write = (called: number, returned: number, value: number) => ({
+      called,
+      returned,
+      input: { op: "write", value } as const,
+      output: 0
+    })
+    const looks = Array.from({ length: 30 }, (_, i) => ({
+      called: 2,
+      returned: 100 + i,
+      input: { op: "read" } as const,
+      output: 1
+    }))
+    const impossible = { called: 201, returned: 202, input: { op: "read" } as const, output: 99 }
+    const verdict = checkLinearizable(register, [write(0, 1, 1), ...looks, impossible], { maxSteps: 10_000 })
+    assert.strictEqual(verdict._tag, "Illegal")
+  })
+
   it("agrees with a search that tries every order, on random small histories", () => {
     const random = makePrng(5)
     const seen = { yes: 0, no: 0 }
@@ -115,7 +133,8 @@ const register: Model<number, RegisterInput, number> = {
   initial: 0,
   step: (state, input, output) =>
     input.op === "write" ? input.value : output === undefined || output === state ? state : undefined,
-  stateKey: String
+  stateKey: String,
+  isLook: (input) => input.op === "read"
 }
 
 const randomRegisterHistory = (random: ReturnType<typeof makePrng>): ReadonlyArray<Operation<RegisterInput, number>> =>

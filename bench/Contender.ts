@@ -6,17 +6,23 @@ export interface Level {
   readonly clients: number
   /** Keys to choose from, at random. */
   readonly keys: number
+  /** What their names begin with; `fill` writes those that begin with `commonPrefix`. */
+  readonly prefix: string
   readonly valueBytes: number
   /** The part of the calls that read, 0 to 1; the others write. */
   readonly reads: number
-  /** What the reads ask for; `stale` is etcd's `serializable`. */
-  readonly consistency: "linearizable" | "stale"
+  /** What the reads ask for; `stale` is etcd's `serializable`, and etcd has nothing like `lease`. */
+  readonly consistency: "linearizable" | "lease" | "stale"
 }
+
+/** Of the keys that every load has in common unless it must not. */
+export const commonPrefix = "key-"
 
 /** Writes of 256 bytes to 10,000 keys. */
 export const writesBy = (clients: number): Level => ({
   clients,
   keys: 10_000,
+  prefix: commonPrefix,
   valueBytes: 256,
   reads: 0,
   consistency: "linearizable"
@@ -44,8 +50,16 @@ export interface LoadResult {
   /** Calls that failed, or whose outcome is unknown. */
   readonly errors: number
   readonly seconds: number
+  /** Of the replies, as they were measured: nothing is added for calls that a slow one kept from being made. */
   readonly latency: Latency
 }
+
+/**
+ * The clients of a load that is spread over nodes, of which every node has as many: `wrk` has no other way, and its
+ * rivals get the same number.
+ */
+export const evenly = (clients: number, nodes: number): number =>
+  clients < nodes ? 1 : Math.floor(clients / nodes) * nodes
 
 /** A process whose use of the processor counts. */
 export interface Measured {

@@ -6,7 +6,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import type { At, Cluster, Contender, Level, LoadResult } from "../Contender.ts"
+import { type At, type Cluster, type Contender, evenly, type Level, type LoadResult } from "../Contender.ts"
 import { wrk } from "../load/Wrk.ts"
 import { end, output, pidOf, start } from "./Processes.ts"
 import { until } from "./Waiting.ts"
@@ -141,9 +141,10 @@ export const etcdOf = (cluster: EtcdCluster, at: At): Contender => ({
     JSON.parse(
       await output(cluster.generator, [
         `-endpoints=${cluster.endpoints(at).join(",")}`,
-        `-clients=${level.clients}`,
+        `-clients=${evenly(level.clients, cluster.endpoints(at).length)}`,
         `-duration=${ms}ms`,
         `-keys=${level.keys}`,
+        `-prefix=${level.prefix}`,
         `-value-bytes=${level.valueBytes}`,
         `-reads=${level.reads}`,
         `-serializable=${level.consistency === "stale"}`

@@ -4,6 +4,7 @@ import { LmdbStorage } from "@distkv/storage-lmdb"
 import { SshTransport } from "@distkv/transport-ssh"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Context, Effect, Layer, Queue } from "effect"
+import type { Level } from "../Contender.ts"
 import { call, fill, type Store } from "../load/Callers.ts"
 import type { Answer, Assignment, NodeReport, Question } from "./Protocol.ts"
 
@@ -82,7 +83,7 @@ const clientOfEtcd = ({ hosts }: Extract<Assignment, { kind: "etcd3" }>) =>
   Effect.promise(async (): Promise<Service> => {
     const { Etcd3 } = await import("etcd3")
     const client = new Etcd3({ hosts: [...hosts] })
-    const get = async (key: string, consistency: "linearizable" | "stale") => {
+    const get = async (key: string, consistency: Level["consistency"]) => {
       const asked = consistency === "stale" ? client.get(key).serializable(true) : client.get(key)
       if (await asked.buffer() === null) throw new Error(`no key ${key}`)
     }

@@ -1,7 +1,7 @@
 /** A closed loop of callers inside a process that carries a node, or a client of one. */
 import { Effect, Exit } from "effect"
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js"
-import type { Level } from "../Contender.ts"
+import { commonPrefix, type Level } from "../Contender.ts"
 import { histogram, record } from "./Percentiles.ts"
 
 /** The two calls that are measured; whatever they answer is of no interest. */
@@ -18,11 +18,11 @@ export interface Called {
   readonly latencies: string
 }
 
-export const keyOf = (i: number): string => `key-${String(i).padStart(8, "0")}`
+export const keyOf = (i: number, prefix = commonPrefix): string => `${prefix}${String(i).padStart(8, "0")}`
 
 export const call = Effect.fnUntraced(function*(store: Store, level: Level, ms: number) {
   const value = new Uint8Array(level.valueBytes).fill(120)
-  const keys = Array.from({ length: level.keys }, (_, i) => keyOf(i))
+  const keys = Array.from({ length: level.keys }, (_, i) => keyOf(i, level.prefix))
   const micros = histogram()
   const began = performance.now()
   const ends = began + ms

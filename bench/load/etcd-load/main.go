@@ -49,7 +49,7 @@ func ask(client *clientv3.Client, reading, serializable bool, key, value string)
 }
 
 // Writes every key once, many in each transaction.
-func fill(opened []*clientv3.Client, from, keys, writers int, value string) {
+func fill(opened []*clientv3.Client, prefix string, from, keys, writers int, value string) {
 	perCall := 262144 / len(value) // a transaction's size is limited, and so is the number of its operations
 	if perCall > 100 {
 		perCall = 100
@@ -65,7 +65,7 @@ func fill(opened []*clientv3.Client, from, keys, writers int, value string) {
 			for first := range firsts {
 				var puts []clientv3.Op
 				for i := first; i < first+perCall && i < keys; i++ {
-					puts = append(puts, clientv3.OpPut(fmt.Sprintf("key-%08d", i), value))
+					puts = append(puts, clientv3.OpPut(fmt.Sprintf("%s%08d", prefix, i), value))
 				}
 				if _, err := client.Txn(context.Background()).Then(puts...).Commit(); err != nil {
 					fmt.Fprintln(os.Stderr, err)
@@ -87,6 +87,7 @@ func main() {
 	connections := flag.Int("connections", 12, "at most so many connections, shared by the writers")
 	duration := flag.Duration("duration", time.Second, "how long to write")
 	keys := flag.Int("keys", 10000, "how many keys to choose from")
+	prefix := flag.String("prefix", "key-", "what the keys begin with")
 	valueBytes := flag.Int("value-bytes", 256, "size of each value")
 	reads := flag.Float64("reads", 0, "the part of the calls that read, 0 to 1")
 	serializable := flag.Bool("serializable", false, "read what the asked node has")
@@ -110,7 +111,7 @@ func main() {
 
 	value := strings.Repeat("x", *valueBytes)
 	if *filling {
-		fill(opened, *from, *keys, *clients, value)
+		fill(opened, *prefix, *from, *keys, *clients, value)
 		return
 	}
 	took := make([][]float64, *clients)
@@ -124,12 +125,12 @@ func main() {
 			client := opened[writer%len(opened)]
 			random := rand.New(rand.NewSource(began.UnixNano() + int64(writer)))
 			for time.Since(began) < *duration {
-				key := fmt.Sprintf("key-%08d", random.Intn(*keys))
+				key := fmt.Sprintf("%s%08d", *prefix, random.Intn(*keys))
 				reading := *reads > 0 && random.Float64() < *reads
 				asked := time.Now()
+				// The time of a failed call counts too, as it does wherever else latencies are measured here.
 				if err := ask(client, reading, *serializable, key, value); err != nil {
 					failed[writer]++
-					continue
 				}
 				took[writer] = append(took[writer], time.Since(asked).Seconds()*1000)
 			}
@@ -143,7 +144,7 @@ func main() {
 		millis = append(millis, took[writer]...)
 		done.Errors += failed[writer]
 	}
-	done.Operations = len(millis)
+	done.Operations = len(millis) - done.Errors
 	if len(millis) > 0 {
 		sort.Float64s(millis)
 		at := func(part float64) float64 { return millis[int(part*float64(len(millis)-1))] }

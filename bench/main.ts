@@ -14,13 +14,14 @@ import { profile } from "./sections/profile.ts"
 import { stress } from "./sections/stress.ts"
 import { installTools } from "./Tools.ts"
 
-/** In the order in which they run; `commit` is a selection for those who work on the write path. */
+/** In the order in which they run. */
 const everything: ReadonlyArray<Section> = [
   peers,
   writes,
   linearizable,
   stale,
   embedded,
+  commit,
   mixed,
   limits,
   cost,
@@ -30,7 +31,7 @@ const everything: ReadonlyArray<Section> = [
   endurance,
   profile
 ]
-const byName = new Map([...everything, commit, check].map((section) => [section.name, section]))
+const byName = new Map([...everything, check].map((section) => [section.name, section]))
 
 const usage = `${help}\n  document         makes the tables and plots of docs/PERFORMANCE.md from the results\n${
   [...byName.values()].map(({ about, name }) => `  ${name.padEnd(16)} ${about}`).join("\n")
@@ -81,7 +82,7 @@ const read = (): { readonly options: Options; readonly sections: ReadonlyArray<S
 const main = async (): Promise<void> => {
   const { options, sections } = read()
   if (options.help) return console.log(usage)
-  if (sections === "document") return document(options, [...everything, commit].map(({ name }) => name))
+  if (sections === "document") return document(options, everything.map(({ name }) => name))
   if (options.install) installTools()
   await runAll(sections, options)
 }

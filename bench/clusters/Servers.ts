@@ -19,6 +19,8 @@ export interface ServersOptions {
   /** The `distkv.mjs` to run; this checkout's unless told otherwise. */
   readonly program?: string
   readonly nodeFlags?: ReadonlyArray<string>
+  /** Further options of `distkv start`. */
+  readonly startFlags?: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
   readonly name?: string
 }
@@ -82,7 +84,7 @@ const spawnNode = async (
   folder: string,
   id: string,
   entrance: ReadonlyArray<string>,
-  { env, nodeFlags = [], program = ownProgram }: ServersOptions
+  { env, nodeFlags = [], program = ownProgram, startFlags = [] }: ServersOptions
 ): Promise<Node> => {
   const readyFile = join(folder, `${id}.json`)
   rmSync(readyFile, { force: true })
@@ -94,6 +96,7 @@ const spawnNode = async (
     "start",
     ...["--data-dir", join(folder, id), "--node-id", id],
     ...["--raft", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-level", "warn", "--ready-file", readyFile],
+    ...startFlags,
     ...entrance
   ]
   const child = start(process.execPath, args, { stdio: ["ignore", log, log], env: { ...process.env, ...env } })

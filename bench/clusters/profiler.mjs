@@ -1,5 +1,5 @@
 // Loaded before a node's program: a first SIGUSR2 begins a CPU profile, the next one ends it and writes it to
-// $BENCH_PROFILES/<pid>-<count>.cpuprofile.
+// $BENCH_PROFILES/<pid>.cpuprofile.
 import { renameSync, writeFileSync } from "node:fs"
 import { Session } from "node:inspector/promises"
 import { join } from "node:path"
@@ -8,14 +8,13 @@ const session = new Session()
 session.connect()
 await session.post("Profiler.enable")
 await session.post("Profiler.setSamplingInterval", { interval: 500 })
-let written = 0
 let running = false
 
 const turn = async () => {
   running = !running
   if (running) return session.post("Profiler.start")
   const { profile } = await session.post("Profiler.stop")
-  const file = join(process.env["BENCH_PROFILES"] ?? ".", `${process.pid}-${++written}.cpuprofile`)
+  const file = join(process.env["BENCH_PROFILES"] ?? ".", `${process.pid}.cpuprofile`)
   writeFileSync(`${file}.part`, JSON.stringify(profile))
   renameSync(`${file}.part`, file)
 }

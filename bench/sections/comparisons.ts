@@ -3,7 +3,7 @@ import { bareHttp, bareHttpOf } from "../clusters/BareHttp.ts"
 import { etcd, type EtcdCluster, etcdOf, gatewayOf } from "../clusters/EtcdCluster.ts"
 import { httpOf, servers } from "../clusters/Servers.ts"
 import { embeddedOf, etcd3Of, inMemory, memoryOf, onDisk } from "../clusters/Services.ts"
-import { type Contender, type Level, readsBy, writesBy } from "../Contender.ts"
+import { type Cluster, type Contender, evenly, type Level, readsBy, writesBy } from "../Contender.ts"
 import type { Options } from "../Options.ts"
 import type { Over } from "../report/Summary.ts"
 import { planOf, type Site } from "../Rounds.ts"
@@ -12,17 +12,27 @@ import { comparing } from "../Section.ts"
 const overClients: Over = {
   label: "clients",
   scale: "log",
-  x: ({ clients }) => clients,
+  x: ({ label }) => Number(label),
   series: ({ contender }) => contender
 }
 
 const levelsOf = (options: Options, all: ReadonlyArray<number>) => options.clients ?? (options.quick ? [64] : all)
 
+/** The numbers of clients for everything that is called over HTTP. */
+const httpLevels = [1, 16, 64, 256, 1000]
+
+/** So many of three nodes' clients that each node has as many. */
+const evenlySpread = (levels: ReadonlyArray<number>): string =>
+  `spread: ${
+    levels.filter((clients) => clients > 1).map((clients) => evenly(clients, 3)).join(", ")
+  } clients in place ` +
+  `of ${levels.filter((clients) => clients > 1).join(", ")}, a third at each node, for all`
+
 const ours = (site: Site) => servers(site.folderOf("http"))
 const theirs = (site: Site) => etcd(site.folderOf("etcd"))
 
 /** A single client has one node to talk to. */
-const spreadToo = (clients: number, leader: Contender, spread: Contender) => clients === 1 ? [leader] : [leader, spread]
+const spreadToo = (clients: number, leader: Contender, spread: Contender) => clients < 3 ? [leader] : [leader, spread]
 
 export const commit = comparing(
   "commit",
@@ -51,35 +61,42 @@ export const commit = comparing(
   }
 )
 
+/** Who joins a comparison, and whose keys have to exist for that. */
+interface Others {
+  readonly contenders: ReadonlyArray<Contender>
+  readonly filled: ReadonlyArray<Cluster>
+}
+
 /** distkv and etcd, each at the leader and spread over all nodes, by the number of clients; `others` join them. */
 const besideEtcd = (
   name: string,
   title: string,
   about: string,
   levelOf: (clients: number) => Level,
-  others: (other: EtcdCluster) => ReadonlyArray<Contender>
+  others: (site: Site, other: EtcdCluster) => Others
 ) =>
   comparing(name, title, about, (site, options) => {
     const [http, other] = [ours(site), theirs(site)]
     const [httpLeader, httpSpread] = [httpOf(http, "leader"), httpOf(http, "all")]
     const [etcdLeader, etcdSpread] = [etcdOf(other, "leader"), etcdOf(other, "all")]
-    const more = others(other)
+    const more = others(site, other)
+    const levels = levelsOf(options, httpLevels)
     return {
-      plan: planOf(options, { rounds: 3, seconds: 3 }),
-      groups: levelsOf(options, [1, 16, 64, 256, 1000]).map((clients) => ({
+      plan: planOf(options),
+      groups: levels.map((clients) => ({
         label: String(clients),
         level: levelOf(clients),
         contenders: [
           ...spreadToo(clients, httpLeader, httpSpread),
           ...spreadToo(clients, etcdLeader, etcdSpread),
-          ...more
+          ...more.contenders
         ]
       })),
-      filled: levelOf(1).reads > 0 ? [http, other] : [],
+      filled: levelOf(1).reads > 0 ? [http, other, ...more.filled] : [],
       rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "etcd",
       axis: "clients",
       over: overClients,
-      notes: ["ratio: to etcd's Go client at the same nodes"]
+      notes: ["ratio: to etcd's Go client at the same nodes", evenlySpread(levels)]
     }
   })
 
@@ -88,15 +105,27 @@ export const writes = besideEtcd(
   "Writes over HTTP",
   "PUT at the leader and spread, beside etcd's Go client and etcd's HTTP gateway",
   writesBy,
-  (other) => [gatewayOf(other)]
+  (_, other) => ({ contenders: [gatewayOf(other)], filled: [] })
 )
 
 export const linearizable = besideEtcd(
   "reads",
   "Linearizable reads over HTTP",
-  "linearizable GET at the leader and spread, beside etcd's",
+  "linearizable GET at the leader and spread, beside etcd's; and reads on the leader's lease",
   (clients) => readsBy(clients, "linearizable"),
-  () => []
+  (site) => {
+    const leased = servers(site.folderOf("lease"), { name: "lease", startFlags: ["--clock-drift", "0.01"] })
+    const contender = httpOf(leased, "leader")
+    return {
+      contenders: [{
+        ...contender,
+        name: "http, lease",
+        describe: "distkv with --clock-drift 0.01, ?consistency=lease: wrk at the leader, which asks nobody",
+        load: (level, ms) => contender.load({ ...level, consistency: "lease" }, ms)
+      }],
+      filled: [leased]
+    }
+  }
 )
 
 export const stale = comparing(
@@ -105,19 +134,28 @@ export const stale = comparing(
   "stale GET, beside a bare node:http server and etcd's serializable reads",
   (site, options) => {
     const [http, other, bare] = [ours(site), theirs(site), bareHttp()]
-    const contenders = [httpOf(http, "leader"), httpOf(http, "all"), bareHttpOf(bare), etcdOf(other, "all")]
+    const [httpLeader, httpSpread] = [httpOf(http, "leader"), httpOf(http, "all")]
+    const [etcdLeader, etcdSpread] = [etcdOf(other, "leader"), etcdOf(other, "all")]
+    const levels = levelsOf(options, httpLevels)
     return {
-      plan: planOf(options, { rounds: 3, seconds: 3 }),
-      groups: levelsOf(options, [1, 64, 256, 1000]).map((clients) => ({
+      plan: planOf(options),
+      groups: levels.map((clients) => ({
         label: String(clients),
         level: readsBy(clients, "stale"),
-        contenders: contenders.slice(0, clients === 1 ? 3 : 4)
+        contenders: [
+          ...spreadToo(clients, httpLeader, httpSpread),
+          bareHttpOf(bare),
+          ...spreadToo(clients, etcdLeader, etcdSpread)
+        ]
       })),
       filled: [http, other],
-      rivalOf: (name) => name === "http, spread" ? "etcd, spread" : "node:http",
+      rivalOf: (name) => name === "http, spread" ? "etcd, spread" : name.startsWith("etcd") ? "etcd" : "node:http",
       axis: "clients",
       over: overClients,
-      notes: ["ratio: at one node to a bare node:http server, spread to etcd's serializable reads"]
+      notes: [
+        "ratio: at one node to a bare node:http server, spread to etcd's serializable reads",
+        evenlySpread(levels)
+      ]
     }
   }
 )
@@ -132,7 +170,7 @@ export const embedded = comparing(
     const contenders = [embeddedOf(services, "all"), etcd3Of(other)]
     const levels = levelsOf(options, [1, 64, 256])
     return {
-      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      plan: planOf(options),
       groups: [
         ...levels.map((clients) => ({ label: `${clients} writing`, level: writesBy(clients), contenders })),
         ...levels.map((clients) => ({
@@ -165,14 +203,20 @@ export const mixed = comparing(
     const contenders = [httpOf(http, "leader"), etcdOf(other, "leader")]
     const level = writesBy(64)
     return {
-      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      plan: planOf(options),
       groups: [
         { label: "90 % reads", level: { ...level, reads: 0.9 }, contenders },
         { label: "50 % reads", level: { ...level, reads: 0.5 }, contenders },
         ...sizes.slice(0, options.quick ? 1 : sizes.length).map(([label, valueBytes]) => ({
           label,
-          // Few enough keys for the largest values to fit any disk.
-          level: { ...level, valueBytes, keys: Math.min(10_000, Math.max(500, Math.floor(2 ** 28 / valueBytes))) },
+          // Keys of their own, or the reads of the next round would find large values; few enough of them for the
+          // largest values to fit any disk.
+          level: {
+            ...level,
+            prefix: `${valueBytes}-`,
+            valueBytes,
+            keys: Math.min(10_000, Math.max(500, Math.floor(2 ** 28 / valueBytes)))
+          },
           contenders
         }))
       ],

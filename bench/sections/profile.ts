@@ -1,20 +1,28 @@
 /** Where the leader's time goes under load: self time by owner. */
-import { readFileSync } from "node:fs"
+import { readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { httpOf, servers } from "../clusters/Servers.ts"
 import { until } from "../clusters/Waiting.ts"
-import { readsBy, writesBy } from "../Contender.ts"
+import { type Contender, type Level, readsBy, writesBy } from "../Contender.ts"
 import { type CpuProfile, ownersOf } from "../report/Owners.ts"
 import { reporter, type Table } from "../report/Report.ts"
-import { atSite, measured, planOf, warmUp } from "../Rounds.ts"
+import { atSite, measured, type Plan, planOf, steadily, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
 
 const preload = fileURLToPath(new URL("../clusters/profiler.mjs", import.meta.url))
 
-/** A profile as soon as it is whole. */
-const profileIn = (file: string): Promise<CpuProfile> =>
-  until(`the profile ${file}`, async () => JSON.parse(readFileSync(file, "utf8")) as CpuProfile)
+/** Profiles the leader while it is loaded. */
+const profiled = async (contender: Contender, level: Level, plan: Plan, folder: string) => {
+  const leader = contender.clusters[0]?.processes()[0]?.pid ?? 0
+  const file = join(folder, `${leader}.cpuprofile`)
+  rmSync(file, { force: true }) // an earlier one of the same process
+  process.kill(leader, "SIGUSR2") // begins
+  const { perSecond } = await measured(contender, level, plan.seconds * 1000)
+  process.kill(leader, "SIGUSR2") // ends, and writes
+  const read = async () => JSON.parse(readFileSync(file, "utf8")) as CpuProfile
+  return { perSecond, profile: await until(`the profile ${file}`, read) }
+}
 
 const percent = (part: number, whole: number) => `${(100 * part / whole).toFixed(1)} %`
 
@@ -35,27 +43,25 @@ export const profile: Section = {
       const loads = [
         { label: "64 writing", level: writesBy(64) },
         { label: "256 writing", level: writesBy(256) },
-        { label: "64 reading", level: readsBy(64, "linearizable") }
-      ].slice(0, options.quick ? 1 : 3)
+        { label: "64 reading", level: readsBy(64, "linearizable") },
+        { label: "64 reading stale", level: readsBy(64, "stale") }
+      ].slice(0, options.quick ? 1 : 4)
       await site.start([nodes])
       await nodes.fill(10_000, 256)
       const columns: Array<{ readonly label: string; readonly owners: ReadonlyMap<string, number> }> = []
       const tops: Array<Table> = []
-      for (const [i, { label, level }] of loads.entries()) {
+      for (const { label, level } of loads) {
         await warmUp(contender, level, plan.warmUp)
-        const leader = nodes.processes()[0]?.pid ?? 0
-        process.kill(leader, "SIGUSR2") // begins
-        const { perSecond } = await measured(contender, level, plan.seconds * 1000)
-        process.kill(leader, "SIGUSR2") // ends, and writes
-        const whole = await profileIn(join(site.folder, `${leader}-${i + 1}.cpuprofile`))
-        const { functions, owners, total } = ownersOf(whole)
+        const taken = await steadily([nodes], () => profiled(contender, level, plan, site.folder))
+        if (taken === undefined) throw new Error(`${label}: no leader lasted`)
+        const { perSecond, profile } = taken
+        const { functions, owners, total } = ownersOf(profile)
         columns.push({ label: `${label} (${Math.round(perSecond)}/s, profiled)`, owners })
         tops.push({
           title: `${label}: the functions with the most self time`,
           heads: ["function", "owner", "part"],
           rows: functions.slice(0, 15).map(({ micros, name, owner }) => [name, owner, percent(micros, total)])
         })
-        await nodes.ready()
       }
       const owners = [...new Set(columns.flatMap(({ owners }) => [...owners.keys()]))]
       const totals = columns.map(({ owners }) => [...owners.values()].reduce((sum, micros) => sum + micros, 0))

@@ -81,6 +81,20 @@ export interface Cluster {
   readonly stop: () => Promise<void>
 }
 
+/** A cluster whose nodes are ended and started again. */
+export interface Restarting extends Cluster {
+  /** The nodes' ids, the leader's first. */
+  readonly ids: () => ReadonlyArray<string>
+  /** Where each node's data are. */
+  readonly folders: () => ReadonlyArray<string>
+  /** Ends a node at once. */
+  readonly kill: (id: string) => Promise<void>
+  /** Starts a killed node again in its directory; answers once it listens. */
+  readonly again: (id: string) => Promise<void>
+  /** Answers once every node answers a linearizable read of the first key, which has to exist. */
+  readonly serves: () => Promise<void>
+}
+
 /** A way to load a cluster. */
 export interface Contender {
   readonly name: string

@@ -16,6 +16,12 @@ export const findTools = (): { readonly wrk: boolean; readonly etcd: boolean } =
   return { wrk, etcd }
 }
 
+/** Fails with what to do where `wrk` is missing. */
+export const needWrk = (section: string): void => {
+  if (isThere("wrk", "--version")) return
+  throw new Error(`${section} needs wrk: apt-get install ${wrkPackages.join(" ")}, or --install`)
+}
+
 export const installTools = (): void => {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
   const install = ["install", "-y", "-q", "--no-install-recommends", ...wrkPackages, ...etcdPackages]

@@ -38,7 +38,9 @@ const hasPoints = ({ series }: Chart) => series.some(({ points }) => points.leng
 const sectionText = (report: Report): string =>
   [
     `Made by \`${report.command}\` at ${report.at.slice(0, 16).replace("T", " ")} UTC in ${report.minutes} minutes, ` +
-    `commit ${report.commit}, ssh2 in ${report.encryption === "native" ? "native code" : report.encryption}. ` +
+    `commit ${report.commit}, ssh2 in ${report.encryption === "native" ? "native code" : report.encryption}${
+      report.runs === undefined ? "" : `, servers and commands from ${report.runs}`
+    }. ` +
     `${machineText(report.machine)}.`,
     report.notes.map((note) => `- ${note}`).join("\n"),
     ...report.tables.map(tableText),

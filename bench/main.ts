@@ -1,4 +1,5 @@
 /** `npm run bench`: the benchmarks, all of them or by name. */
+import { withBundle } from "./clusters/Bundle.ts"
 import { document } from "./document.ts"
 import { help, type Options, parseOptions } from "./Options.ts"
 import type { Section } from "./Section.ts"
@@ -84,7 +85,7 @@ const main = async (): Promise<void> => {
   if (options.help) return console.log(usage)
   if (sections === "document") return document(options, everything.map(({ name }) => name))
   if (options.install) installTools()
-  await runAll(sections, options)
+  await withBundle(() => runAll(sections, options))
 }
 
 try {

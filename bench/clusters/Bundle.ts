@@ -7,6 +7,15 @@ const root = join(import.meta.dirname, "..", "..")
 const dist = join(root, "packages", "server", "dist")
 const bundle = join(dist, "distkv.bundle.mjs")
 
+/** What `distkv` runs in a measurement. */
+export type Runs = "the bundle" | "the sources"
+
+/** Whoever says so in the environment has the sources everywhere. */
+export const usually: Runs = process.env["DISTKV_SOURCES"] === undefined ? "the bundle" : "the sources"
+
+/** For a process that has to run the sources, whatever bundle there is. */
+export const fromSources = { DISTKV_SOURCES: "1" }
+
 /** This checkout's servers and commands run from a bundle of the present sources meanwhile; removed where none was. */
 export const withBundle = async <A>(use: () => Promise<A>): Promise<A> => {
   const remove = () => {

@@ -6,10 +6,11 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { type At, type Cluster, type Contender, evenly, type Level, type LoadResult } from "../Contender.ts"
+import { type At, type Contender, evenly, type Level, type LoadResult, type Restarting } from "../Contender.ts"
+import { keyOf } from "../load/Callers.ts"
 import { wrk } from "../load/Wrk.ts"
 import { end, output, pidOf, start } from "./Processes.ts"
-import { until } from "./Waiting.ts"
+import { longLimitMs, until } from "./Waiting.ts"
 
 /** The Debian packages that hold etcd, its client library's sources and the compiler for them. */
 export const packages = ["etcd-server", "golang-go", "golang-etcd-server-dev"]
@@ -43,14 +44,13 @@ interface MaintenanceStatus {
   readonly leader?: string
 }
 
-export interface EtcdCluster extends Cluster {
+export interface EtcdCluster extends Restarting {
   /** `host:port` for its clients, the leader's first. */
   readonly endpoints: (at: At) => ReadonlyArray<string>
   /** The load generator's program. */
   readonly generator: string
   /** The ports at which the members talk to each other. */
   readonly peerPorts: () => ReadonlyArray<number>
-  readonly folders: () => ReadonlyArray<string>
 }
 
 const build = async (folder: string, generator: string): Promise<void> => {
@@ -89,8 +89,17 @@ const findLeader = async (members: ReadonlyArray<Member>): Promise<Member | unde
   return members[answers.findIndex(({ header }) => header.member_id === named)]
 }
 
+/** Whether a member answers a linearizable read with the first key; a member that does not listen yet fails. */
+const answers = async ({ client }: Member): Promise<boolean> => {
+  const key = Buffer.from(keyOf(0)).toString("base64")
+  const url = `http://127.0.0.1:${client}/v3/kv/range`
+  const response = await fetch(url, { method: "POST", body: JSON.stringify({ key }) })
+  return response.ok && (await response.json() as { readonly count?: string }).count === "1"
+}
+
 export const etcd = (folder: string, nodes = 3): EtcdCluster => {
-  let members: ReadonlyArray<Member> = []
+  let members: Array<Member> = []
+  let initial = ""
   let leader: Member | undefined
   const generator = join(folder, "etcd-load")
   const ordered = () => [
@@ -108,8 +117,33 @@ export const etcd = (folder: string, nodes = 3): EtcdCluster => {
       await build(folder, generator)
       const names = Array.from({ length: nodes }, (_, i) => `e${i + 1}`)
       const ports = await freePorts(2 * nodes)
-      const cluster = names.map((name, i) => `${name}=http://127.0.0.1:${ports[i + nodes]}`).join(",")
-      members = names.map((name, i) => launch(folder, name, ports[i] ?? 0, ports[i + nodes] ?? 0, cluster))
+      initial = names.map((name, i) => `${name}=http://127.0.0.1:${ports[i + nodes]}`).join(",")
+      members = names.map((name, i) => launch(folder, name, ports[i] ?? 0, ports[i + nodes] ?? 0, initial))
+    },
+    ids: () => ordered().map(({ name }) => name),
+    kill: async (id) => {
+      const member = members.find(({ name }) => name === id)
+      if (member !== undefined) await end(member.child)
+    },
+    again: async (id) => {
+      const at = members.findIndex(({ name }) => name === id)
+      const member = members[at]
+      if (member === undefined) throw new Error(`etcd has no member ${id}`)
+      const { client, name, peer } = member
+      members[at] = launch(folder, name, client, peer, initial)
+      const listens = async () => (await fetch(`http://127.0.0.1:${client}/version`)).ok ? true : undefined
+      await until(`${id} listens`, listens, { everyMs: 10, limitMs: longLimitMs })
+    },
+    serves: async () => {
+      await Promise.all(
+        members.map((member) =>
+          until(
+            `${member.name} answers a linearizable read`,
+            async () => await answers(member) ? true : undefined,
+            { everyMs: 10, limitMs: longLimitMs }
+          )
+        )
+      )
     },
     ready: async () => {
       leader = await until("etcd elects a leader", () => findLeader(members))

@@ -3,12 +3,12 @@ import type { ChildProcess } from "node:child_process"
 import { existsSync, openSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import type { At, Cluster, Contender } from "../Contender.ts"
+import type { At, Contender, Restarting } from "../Contender.ts"
 import { keyOf } from "../load/Callers.ts"
 import { wrk } from "../load/Wrk.ts"
 import { end, pidOf, start } from "./Processes.ts"
 import { makeDirectories, nodeIds } from "./Services.ts"
-import { until } from "./Waiting.ts"
+import { longLimitMs, until } from "./Waiting.ts"
 
 /** This checkout's program. */
 export const ownProgram = fileURLToPath(new URL("../../packages/server/bin/distkv.mjs", import.meta.url))
@@ -42,18 +42,11 @@ interface ClusterJson {
   readonly members: ReadonlyArray<{ readonly voter: boolean }>
 }
 
-export interface Servers extends Cluster {
+export interface Servers extends Restarting {
   /** `host:port` of the HTTP interfaces, the leader's first. */
   readonly addresses: (at: At) => ReadonlyArray<string>
   /** The ports at which the nodes talk to each other. */
   readonly peerPorts: () => ReadonlyArray<number>
-  readonly folders: () => ReadonlyArray<string>
-  /** The nodes' ids, the leader's first. */
-  readonly ids: () => ReadonlyArray<string>
-  /** Ends a node at once. */
-  readonly kill: (id: string) => Promise<void>
-  /** Starts a killed node again in its directory; answers once it listens. */
-  readonly again: (id: string) => Promise<void>
 }
 
 const clusterAt = async (http: string): Promise<ClusterJson> => {
@@ -84,7 +77,8 @@ const spawnNode = async (
   folder: string,
   id: string,
   entrance: ReadonlyArray<string>,
-  { env, nodeFlags = [], program = ownProgram, startFlags = [] }: ServersOptions
+  { env, nodeFlags = [], program = ownProgram, startFlags = [] }: ServersOptions,
+  limitMs?: number
 ): Promise<Node> => {
   const readyFile = join(folder, `${id}.json`)
   rmSync(readyFile, { force: true })
@@ -102,10 +96,16 @@ const spawnNode = async (
   const child = start(process.execPath, args, { stdio: ["ignore", log, log], env: { ...process.env, ...env } })
   const ready = await until(
     `${id} listens`,
-    async () => existsSync(readyFile) ? JSON.parse(readFileSync(readyFile, "utf8")) as Ready : undefined
-  ).catch((error: Error) => {
-    throw new Error(`${error.message}; its log ends with:\n${readFileSync(logFile, "utf8").slice(-1000)}`)
-  })
+    async () => {
+      if (existsSync(readyFile)) return JSON.parse(readFileSync(readyFile, "utf8")) as Ready
+      return child.exitCode === null ? undefined : null // it will never listen
+    },
+    limitMs === undefined ? {} : { limitMs }
+  ).catch((error: Error) => error)
+  if (ready === null || ready instanceof Error) {
+    const why = ready === null ? `${id} ended with ${child.exitCode}` : ready.message
+    throw new Error(`${why}; its log ends with:\n${readFileSync(logFile, "utf8").slice(-1000)}`)
+  }
   return { id, child, raft: ready.raft, http: ready.http }
 }
 
@@ -147,7 +147,16 @@ export const servers = (folder: string, options: ServersOptions = {}): Servers =
     },
     again: async (id) => {
       const at = nodes.findIndex((one) => one.id === id)
-      nodes[at] = await spawnNode(folder, id, [], options)
+      nodes[at] = await spawnNode(folder, id, [], options, longLimitMs)
+    },
+    serves: async () => {
+      await Promise.all(nodes.map(({ http, id }) =>
+        until(
+          `${id} answers a linearizable read`,
+          async () => (await fetch(`${http}/v1/kv/${keyOf(0)}`)).ok ? true : undefined,
+          { everyMs: 10, limitMs: longLimitMs }
+        )
+      ))
     },
     processes: () => ordered().map(({ child, id }) => ({ name: id, pid: pidOf(child) })),
     stop: async () => {

@@ -1,10 +1,18 @@
 /** Waiting for something that is about to be so. */
 import { setTimeout as sleep } from "node:timers/promises"
 
-const limitMs = 30_000
+/** As long as nothing lasts that is well. */
+const usualLimitMs = 30_000
+
+/** For what has to read all its data first. */
+export const longLimitMs = 600_000
 
 /** Asks again and again until there is an answer; a failure to ask is no answer yet. */
-export const until = async <A>(what: string, ask: () => Promise<A | undefined>): Promise<A> => {
+export const until = async <A>(
+  what: string,
+  ask: () => Promise<A | undefined>,
+  { everyMs = 50, limitMs = usualLimitMs }: { readonly everyMs?: number; readonly limitMs?: number } = {}
+): Promise<A> => {
   const deadline = performance.now() + limitMs
   let last: unknown
   while (performance.now() < deadline) {
@@ -14,7 +22,7 @@ export const until = async <A>(what: string, ask: () => Promise<A | undefined>):
     } catch (error) {
       last = error
     }
-    await sleep(50)
+    await sleep(everyMs)
   }
   throw new Error(`waited ${limitMs / 1000} s in vain: ${what}`, { cause: last })
 }

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process"
 import { mkdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs"
 import { cpus, loadavg, release, totalmem } from "node:os"
 import { dirname, join } from "node:path"
+import { type Runs, usually } from "../clusters/Bundle.ts"
 import type { Options } from "../Options.ts"
 
 /** Cells as they are shown; the first column names the row. */
@@ -55,6 +56,8 @@ export interface Report {
   readonly notes: ReadonlyArray<string>
   readonly tables: ReadonlyArray<Table>
   readonly charts: ReadonlyArray<Chart>
+  /** What `distkv` ran: the bundle, as users have it, or the sources; older results do not say it. */
+  readonly runs?: Runs
   /** Every measurement. */
   readonly raw: unknown
 }
@@ -113,7 +116,7 @@ const withoutPlaces = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
   args.filter((arg, i) => !/^--(dir|json)(=|$)/.test(arg) && !/^--(dir|json)$/.test(args[i - 1] ?? ""))
 
 /** Keeps a section's results, and shows them when they are whole. */
-export const reporter = (section: string, title: string, options: Options) => {
+export const reporter = (section: string, title: string, options: Options, runs = usually) => {
   const began = performance.now()
   const load = loadavg()[0] ?? 0
   const file = options.json ?? resultsFile(section, encryption)
@@ -128,6 +131,7 @@ export const reporter = (section: string, title: string, options: Options) => {
         command: ["npm run bench --", section, ...withoutPlaces(options.args)].join(" "),
         commit: commitOf(),
         encryption,
+        runs,
         machine: machineOf(options.dir, load),
         ...findings
       }
@@ -135,9 +139,10 @@ export const reporter = (section: string, title: string, options: Options) => {
       writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`)
       return report
     },
-    print: ({ encryption, notes, tables }: Report): void =>
+    print: ({ encryption, notes, runs, tables }: Report): void =>
       console.log([
         `ssh2 encrypts in ${encryption === "native" ? "native code" : encryption}`,
+        ...runs === undefined ? [] : [`distkv's servers and commands run ${runs}`],
         ...notes,
         "",
         ...tables.map((table) => `${shown(table)}\n`),

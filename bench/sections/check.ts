@@ -12,6 +12,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { setPriority, tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import { fromSources } from "../clusters/Bundle.ts"
 import { httpOf, ownProgram, servers } from "../clusters/Servers.ts"
 import { inMemory, memoryOf } from "../clusters/Services.ts"
 import { type Contender, type Level, writesBy } from "../Contender.ts"
@@ -20,6 +21,7 @@ import { reporter } from "../report/Report.ts"
 import { median } from "../report/Summary.ts"
 import { atSite, measured, type Plan, planOf, type Site, steadily, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
+import { needWrk } from "../Tools.ts"
 
 /** A rise of the median by more than this is a regression, if it is sure. */
 const threshold = 1.07
@@ -148,19 +150,29 @@ const core = {
     memoryOf(inMemory({ name, program: service, env }))
 }
 
-/** Everything that a write by HTTP passes through. */
+/** Everything that a write by HTTP passes through; from the sources, since not every commit has a bundle. */
 const whole = {
   name: "servers",
   level: writesBy(64),
   sideOf: (site: Site, name: string, { server }: Programs, env: Readonly<Record<string, string>> = {}) =>
     httpOf(
-      servers(site.folderOf(name), { name, program: server, nodeFlags: ["--import", burner], env }),
+      servers(site.folderOf(name), {
+        name,
+        program: server,
+        nodeFlags: ["--import", burner],
+        env: { ...env, ...fromSources }
+      }),
       "leader"
     )
 }
 
-const kindsOf = (options: Options) =>
-  [core, whole].filter(({ name }) => options.only === undefined || options.only.some((word) => name.includes(word)))
+const kindsOf = (options: Options) => {
+  const kinds = [core, whole].filter(({ name }) =>
+    options.only === undefined || options.only.some((word) => name.includes(word))
+  )
+  if (kinds.includes(whole)) needWrk("check")
+  return kinds
+}
 
 /** Runs the check on a pair that must not be told apart, and on one that differs by a known part. */
 const prove = async (site: Site, plan: Plan, options: Options): Promise<ReadonlyArray<Verdict>> => {
@@ -204,7 +216,7 @@ export const check: Section = {
     atSite(options, async (site) => {
       const plan = planOf(options, { rounds: 20, seconds: 2 })
       const ahead = goAhead()
-      const { print, save } = reporter("check", check.title, options)
+      const { print, save } = reporter("check", check.title, options, "the sources")
       const verdicts = options.prove ? await prove(site, plan, options) : await against(site, plan, options)
       const report = save({
         notes: [

@@ -60,7 +60,9 @@ export const endurance: Section = {
       await warmUp(contender, writesBy(clients), warmSeconds)
       let written = 0
       while (written < writes) {
+        await services.ready() // another may lead by now
         const { errors, latency, operations, perSecond } = await measured(contender, writesBy(clients), seconds * 1000)
+        if (operations === 0) throw new Error(`endurance: not one of ${errors} writes succeeded in ${seconds} s`)
         written += operations
         const [leader] = services.processes()
         slices.push({

@@ -17,7 +17,7 @@ export const nodes = comparing(
       describe: `servers over SSH, on disk, wrk at the leader of ${cluster.name}`
     }))
     return {
-      plan: planOf(options, { rounds: 3, seconds: 3 }),
+      plan: planOf(options, { seconds: 3 }),
       groups: [
         { label: "64 writing", level: writesBy(64), contenders },
         { label: "256 writing", level: writesBy(256), contenders },

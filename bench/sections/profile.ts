@@ -2,6 +2,7 @@
 import { readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { fromSources } from "../clusters/Bundle.ts"
 import { httpOf, servers } from "../clusters/Servers.ts"
 import { until } from "../clusters/Waiting.ts"
 import { type Contender, type Level, readsBy, writesBy } from "../Contender.ts"
@@ -9,6 +10,7 @@ import { type CpuProfile, ownersOf } from "../report/Owners.ts"
 import { reporter, type Table } from "../report/Report.ts"
 import { atSite, measured, type Plan, planOf, steadily, warmUp } from "../Rounds.ts"
 import type { Section } from "../Section.ts"
+import { needWrk } from "../Tools.ts"
 
 const preload = fileURLToPath(new URL("../clusters/profiler.mjs", import.meta.url))
 
@@ -33,11 +35,12 @@ export const profile: Section = {
   run: (options) =>
     atSite(options, async (site) => {
       const plan = planOf(options, { seconds: 8 })
-      const { print, save } = reporter("profile", "The leader's time by owner", options)
+      const { print, save } = reporter("profile", "The leader's time by owner", options, "the sources")
+      needWrk("profile")
       // The sources, not the bundle, in which nobody can tell what belongs to whom.
       const nodes = servers(site.folderOf("http"), {
         nodeFlags: ["--import", preload],
-        env: { DISTKV_SOURCES: "1", BENCH_PROFILES: site.folder }
+        env: { ...fromSources, BENCH_PROFILES: site.folder }
       })
       const contender = httpOf(nodes, "leader")
       const loads = [

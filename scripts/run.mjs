@@ -100,6 +100,17 @@ const takeLock = () => {
   }
 }
 
+/**
+ * A command of the program starts in a third of the time from its bundle, which is made in a second. Without one, or
+ * once a source is newer, the sources run.
+ */
+const bundle = () => {
+  const env = { ...process.env, PATH: bin + delimiter + (process.env["PATH"] ?? "") }
+  const args = [join("scripts", "bundle.mjs")]
+  const { status } = spawnSync("node", args, { cwd: root, env, shell: onWindows, stdio: ["ignore", "ignore", 2] })
+  if (status !== 0) console.error("distkv: the program could not be bundled; it runs from its sources")
+}
+
 /** @param {ReadonlyArray<string>} flags */
 const install = (flags) => {
   if (!takeLock()) return
@@ -112,8 +123,10 @@ const install = (flags) => {
       shell: onWindows,
       stdio: ["ignore", 2, 2] // what the command prints on standard output stays its own
     })
-    if (result.status === 0) writeFileSync(stampFile, stamp())
-    else failure = result.error?.message ?? `pnpm ended with ${result.signal ?? result.status}`
+    if (result.status === 0) {
+      bundle()
+      writeFileSync(stampFile, stamp())
+    } else failure = result.error?.message ?? `pnpm ended with ${result.signal ?? result.status}`
   } finally {
     rmSync(lock, { recursive: true, force: true })
   }
@@ -174,6 +187,7 @@ if (installsOnly && args.length > 1) {
 }
 if (args[0] === "--relock") install(["--no-frozen-lockfile"])
 else if (!isInstalled()) install(["--frozen-lockfile", "--prefer-offline"])
+else if (installsOnly) bundle()
 requireNode()
 if (installsOnly) process.exit(0)
 if (args.length > 0) run(args)

@@ -168,7 +168,7 @@ const weighBytes = async (site: Site, all: ReadonlyArray<Weighed>, plan: Plan): 
       }
     }
   }
-  return found.toSorted((a, b) => a.clients - b.clients || a.contender.localeCompare(b.contender))
+  return found
 }
 
 const findingsOf = (

@@ -154,7 +154,8 @@ export class Cluster {
   /** Builds the program, makes the network and the keys, and starts all nodes; all of them vote when this is done. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     execFileSync(process.execPath, [bundler], { stdio: "inherit" })
-    const network = options.network === "namespaces" ? makeNamespaces(options.nodes) : await makeProxies(options.nodes)
+    const network =
+      await (options.network === "namespaces" ? makeNamespaces(options.nodes) : makeProxies(options.nodes))
     const cluster = new Cluster(options, network)
     const note = (calls: ReadonlyArray<Call>): void => {
       for (const call of calls) {

@@ -1,64 +1,13 @@
 /**
  * What is done to a cluster, one fault at a time or one on top of another; each one cleans up after itself.
  *
- * scenario: K01 K02 P01 P03 P04 P08 P10 P14 D01 D02 D03 D12
+ * scenario: K01 K02 P01 P03 P04 P08 P10 P14
  */
-import type { Prng } from "@distkv/core/testing"
 import { setTimeout as sleep } from "node:timers/promises"
-import type { ChaosNode, Cluster } from "./Cluster.ts"
-import { fill, tamperWithSyncs } from "./Disks.ts"
-import { end, pidOf } from "./Processes.ts"
-
-/** How often what was done. */
-export class Tally {
-  readonly counts = new Map<string, number>()
-  kills = 0
-  killsOfLeaders = 0
-
-  note(what: string): void {
-    this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
-  }
-
-  noteKill(isLeader: boolean): void {
-    this.kills++
-    if (isLeader) this.killsOfLeaders++
-  }
-}
-
-export interface Site {
-  readonly cluster: Cluster
-  readonly random: Prng
-  readonly tally: Tally
-  readonly electionTimeoutMs: number
-  /** The node whose disk can be filled, where there is one. */
-  readonly small: ChaosNode | undefined
-  readonly tracing: boolean
-  /** What a second fault on top of another waits for: so many more acknowledged writes, or a while. */
-  readonly tell: (text: string) => void
-}
-
-export interface Fault {
-  readonly name: string
-  readonly weight: (site: Site) => number
-  readonly run: (site: Site) => Promise<void>
-}
-
-const anyOf = (site: Site): ChaosNode => {
-  const running = site.cluster.nodes.filter((node) => node.serves)
-  return site.random.pick(running.length > 0 ? running : site.cluster.nodes)
-}
-
-const leaderOf = async (site: Site): Promise<ChaosNode> => (await site.cluster.someLeader(30_000)).node
-
-/** A time between half an election time-out and eight of them. */
-const someTime = ({ electionTimeoutMs, random }: Site): Promise<void> =>
-  sleep(electionTimeoutMs * random.between(0.5, 8))
-
-const kill = async (site: Site, victim: ChaosNode, isLeader: boolean): Promise<void> => {
-  site.tell(`${victim.id}${isLeader ? ", the leader," : ""} is killed`)
-  await victim.kill()
-  site.tally.noteKill(isLeader)
-}
+import type { ChaosNode } from "./Cluster.ts"
+import { diskFaults } from "./DiskFaults.ts"
+import { anyOf, type Fault, kill, leaderOf, type Site, someTime } from "./Fault.ts"
+import { end } from "./Processes.ts"
 
 /** Kills a node, lets it rest for a while, and starts it again. */
 const killAndStart = async (site: Site, victim: ChaosNode, isLeader: boolean): Promise<void> => {
@@ -191,63 +140,16 @@ const flap: Fault = {
 const reset: Fault = {
   name: "end connections",
   weight: ({ cluster }) => cluster.network.reset === null ? 0 : 3,
+  effect: "connections that were ended",
   run: async (site) => {
+    const { reset } = site.cluster.network
     for (let round = 0; round < 10; round++) {
       const [a, b] = site.random.shuffle(site.cluster.nodes)
-      if (a !== undefined && b !== undefined) site.cluster.network.reset?.(a.index, b.index)
+      if (a !== undefined && b !== undefined && reset !== null) {
+        site.tally.note("connections that were ended", reset(a.index, b.index))
+      }
       await sleep(site.random.between(0, 300))
     }
-  }
-}
-
-const fullDisk: Fault = {
-  name: "a full disk",
-  weight: ({ small }) => small === undefined ? 0 : 1,
-  run: async (site) => {
-    const { small } = site
-    if (small === undefined) return
-    site.tell(`the disk of ${small.id} is full`)
-    const empty = fill(small.directory)
-    await someTime(site)
-    await sleep(1500)
-    empty()
-    await restartIfEnded(site, small)
-  }
-}
-
-/** A node may end itself, as one whose sync failed does; it is started again as a supervisor would. */
-const restartIfEnded = async (site: Site, node: ChaosNode): Promise<void> => {
-  await sleep(500)
-  if (node.alive) return
-  site.tally.note("nodes that ended themselves")
-  site.tell(`${node.id} ended itself and is started again`)
-  await site.cluster.launch(node)
-}
-
-const slowSync: Fault = {
-  name: "slow syncs",
-  weight: ({ tracing }) => tracing ? 1 : 0,
-  run: async (site) => {
-    const victim = site.random.chance(0.5) ? await leaderOf(site) : anyOf(site)
-    const ms = Math.round(site.random.between(5, site.electionTimeoutMs))
-    site.tell(`each sync of ${victim.id} takes ${ms} ms more`)
-    const mend = await tamperWithSyncs(pidOf(victim.process!), `delay_enter=${ms}ms`)
-    await someTime(site)
-    await mend()
-    await restartIfEnded(site, victim)
-  }
-}
-
-const failingSync: Fault = {
-  name: "a failing sync",
-  weight: ({ tracing }) => tracing ? 1 : 0,
-  run: async (site) => {
-    const victim = site.random.chance(0.5) ? await leaderOf(site) : anyOf(site)
-    site.tell(`a sync of ${victim.id} fails`)
-    const mend = await tamperWithSyncs(pidOf(victim.process!), "error=EIO:when=1")
-    await sleep(site.electionTimeoutMs)
-    await mend()
-    await restartIfEnded(site, victim)
   }
 }
 
@@ -261,18 +163,17 @@ export const faults: ReadonlyArray<Fault> = [
   partition,
   flap,
   reset,
-  fullDisk,
-  slowSync,
-  failingSync
+  ...diskFaults
 ]
 
-/** One of them, by weight. */
-export const drawFault = (site: Site, among: ReadonlyArray<Fault>): Fault => {
-  const weights = among.map((fault) => fault.weight(site))
-  let left = site.random.next() * weights.reduce((sum, weight) => sum + weight, 0)
-  for (const [i, fault] of among.entries()) {
-    left -= weights[i] ?? 0
-    if (left < 0) return fault
-  }
-  return killLeader
+/**
+ * One of them, by weight; every other time, one that has not been drawn before while there is one. Undefined where none
+ * can be made.
+ */
+export const drawFault = (site: Site, among: ReadonlyArray<Fault>): Fault | undefined => {
+  const possible = among.filter((fault) => fault.weight(site) > 0)
+  const fresh = possible.filter(({ name }) => site.tally.of(name) === 0)
+  const drawn = fresh.length > 0 && site.random.chance(0.5) ? fresh : possible
+  let left = site.random.next() * drawn.reduce((sum, fault) => sum + fault.weight(site), 0)
+  return drawn.find((fault) => (left -= fault.weight(site)) < 0) ?? drawn.at(-1)
 }

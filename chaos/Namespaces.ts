@@ -3,6 +3,8 @@
  * is one whose far end has an address that nobody has, so that what is sent there disappears without a word, as behind
  * a broken switch.
  */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import type { Network } from "./Network.ts"
 import { atEnd, named, system, systemIfPossible } from "./Resources.ts"
 
@@ -27,7 +29,33 @@ const makeNamespace = (name: string): void => {
   system("ip", "-n", name, "link", "set", "lo", "up")
 }
 
-export const makeNamespaces = (nodes: number): Network => {
+/** Ends the connections of a namespace with an address, as a router that forgot them does; says how many. */
+const endConnections = (namespace: string, address: string): number => {
+  const ended = systemIfPossible("ip", "netns", "exec", namespace, "ss", "--kill", "-H", "-tn", "dst", address) ?? ""
+  return ended.split("\n").filter((line) => line !== "").length
+}
+
+/** Holds a connection with itself for a while. */
+const holder = `const { connect, createServer } = require("node:net")
+const server = createServer((socket) => socket.on("error", () => {})).listen(0, "127.0.0.1", () => {
+  connect(server.address().port, "127.0.0.1").on("connect", () => console.log("connected")).on("error", () => {})
+})
+process.stdin.on("end", () => process.exit()).resume()`
+
+/** Whether this kernel ends connections when it is asked to; tried: one that does not says nothing. */
+const endingWorks = async (namespace: string): Promise<boolean> => {
+  const child = spawn("ip", ["netns", "exec", namespace, process.execPath, "-e", holder], {
+    stdio: ["pipe", "pipe", "ignore"]
+  })
+  try {
+    await once(child.stdout, "data")
+    return endConnections(namespace, "127.0.0.1") > 0
+  } finally {
+    child.stdin.end()
+  }
+}
+
+export const makeNamespaces = async (nodes: number): Promise<Network> => {
   const hub = named("hub")
   const nameOf = (node: number): string => named(`n${node + 1}`)
   makeNamespace(hub)
@@ -50,6 +78,7 @@ export const makeNamespaces = (nodes: number): Network => {
     system("ip", "-n", nameOf(from), "neighbour", "replace", ...entry)
   }
   for (const from of all) for (const to of all) if (from !== to) route(from, to, hardwareOf(to))
+  const ends = await endingWorks(nameOf(0))
   const silent = new Map<string, () => void>()
   return {
     kind: "namespaces",
@@ -66,6 +95,6 @@ export const makeNamespaces = (nodes: number): Network => {
       for (const restore of silent.values()) restore()
       silent.clear()
     },
-    reset: null
+    reset: ends ? (one, other) => endConnections(nameOf(one), ipOf(other)) : null
   }
 }

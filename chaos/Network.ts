@@ -22,6 +22,6 @@ export interface Network {
   readonly silence: (from: number, to: number) => void
   /** Ends what `silence` did, everywhere. */
   readonly heal: () => void
-  /** Ends the connections between these two; null where the network cannot. */
-  readonly reset: ((one: number, other: number) => void) | null
+  /** Ends the connections between these two, and says how many; null where the network cannot. */
+  readonly reset: ((one: number, other: number) => number) | null
 }

@@ -127,11 +127,14 @@ export const makeProxies = async (nodes: number): Promise<Network> => {
       }
     },
     reset: (one, other) => {
+      let ended = 0
       for (const { dialler, far, near, target } of pipes) {
         if ((dialler !== one || target !== other) && (dialler !== other || target !== one)) continue
         near.destroy()
         far.destroy()
+        ended++
       }
+      return ended
     }
   }
 }

@@ -22,6 +22,8 @@ export interface Report {
   readonly counts: Readonly<Record<string, number>>
   /** What must not be; empty when all is well. */
   readonly problems: ReadonlyArray<string>
+  /** What this run could not do. */
+  readonly leftOut?: ReadonlyArray<string>
 }
 
 const results = fileURLToPath(new URL("results/", import.meta.url))
@@ -64,6 +66,7 @@ export const conclude = (report: Report): void => {
     console.log(`  ${name.padEnd(44)} ${shown} ${unit}${verdict}`)
   }
   for (const [name, count] of Object.entries(report.counts)) console.log(`  ${name.padEnd(44)} ${count}`)
+  for (const one of report.leftOut ?? []) console.log(`  LEFT OUT ${one}`)
   for (const problem of report.problems.slice(0, 20)) console.error(`  PROBLEM ${problem.slice(0, 2000)}`)
   if (report.problems.length > 20) console.error(`  … and ${report.problems.length - 20} more`)
   const isWell = report.problems.length === 0 && report.figures.every(({ kept }) => kept !== false)

@@ -2,8 +2,8 @@
 import type { Cluster, Contender } from "./Contender.ts"
 import type { Options } from "./Options.ts"
 import { type Findings, reporter } from "./report/Report.ts"
-import { chartsOver, type Over, summarize, type Summary, summaryTable } from "./report/Summary.ts"
-import { atSite, fillAll, type Group, minutesOf, type Plan, run, type Site } from "./Rounds.ts"
+import { chartsOver, type Over, summarize, type Summary, summaryTable, whole } from "./report/Summary.ts"
+import { atSite, fillAll, type Group, type Measurement, minutesOf, type Plan, run, type Site } from "./Rounds.ts"
 import { findTools } from "./Tools.ts"
 
 export interface Section {
@@ -26,7 +26,7 @@ export interface Comparison {
   /** What the charts are drawn over; none where it is absent. */
   readonly over?: Over
   /** Further tables. */
-  readonly conclude?: (summaries: ReadonlyArray<Summary>) => Pick<Findings, "tables">
+  readonly conclude?: (measurements: ReadonlyArray<Measurement>) => Pick<Findings, "tables">
   readonly notes?: ReadonlyArray<string>
 }
 
@@ -39,6 +39,11 @@ const available = (groups: ReadonlyArray<Group>, options: Options): ReadonlyArra
   return groups.map((group) => ({ ...group, contenders: group.contenders.filter(can) }))
     .filter(({ contenders }) => contenders.length > 0)
 }
+
+/** Who failed in a measured round: its figures are not to be trusted. */
+const failuresIn = (summaries: ReadonlyArray<Summary>): ReadonlyArray<string> =>
+  summaries.filter(({ errors }) => errors > 0)
+    .map(({ contender, errors, label }) => `not to be trusted: ${contender} at ${label}, ${whole(errors)} calls failed`)
 
 /** A section that compares contenders in rounds. */
 export const comparing = (
@@ -64,7 +69,7 @@ export const comparing = (
       const [level] = groups.map((group) => group.level)
       const filled = comparison.filled.filter((cluster) => needed.includes(cluster))
       if (level !== undefined) await fillAll(site, filled, level.keys, level.valueBytes)
-      const conclude = (measurements: Parameters<typeof summarize>[0]) => {
+      const conclude = (measurements: ReadonlyArray<Measurement>) => {
         const summaries = summarize(measurements, rivalOf)
         return save({
           notes: [
@@ -72,9 +77,11 @@ export const comparing = (
             `${plan.rounds} ${
               plan.rounds === 1 ? "round" : "rounds"
             } of ${plan.seconds} s, after ${plan.warmUp} s of warm-up (1 s from the second round on)`,
-            ...comparison.notes ?? []
+            ...comparison.notes ?? [],
+            ...options.only === undefined ? [] : ["a part of the contenders only"],
+            ...failuresIn(summaries)
           ],
-          tables: [summaryTable(title, axis, summaries), ...comparison.conclude?.(summaries).tables ?? []],
+          tables: [summaryTable(title, axis, summaries), ...comparison.conclude?.(measurements).tables ?? []],
           charts: over === undefined ? [] : chartsOver(name, title, over, summaries),
           raw: measurements
         })

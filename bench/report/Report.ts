@@ -42,15 +42,19 @@ export interface Machine {
   readonly loadBefore: number
 }
 
+/** Of packets between the nodes: ssh2's addon, or JavaScript. */
+export type Encryption = typeof encryption
+
 export interface Report {
   readonly section: string
   readonly title: string
   readonly at: string
   readonly minutes: number
+  /** Too short to say anything: it only shows that the section works. */
+  readonly quick: boolean
   readonly command: string
   readonly commit: string
-  /** ssh2's addon, or JavaScript. */
-  readonly encryption: string
+  readonly encryption: Encryption
   readonly machine: Machine
   /** One line each: what was measured, and how. */
   readonly notes: ReadonlyArray<string>
@@ -95,7 +99,7 @@ const commitOf = (): string => {
 export const resultsFolder = join(import.meta.dirname, "..", "results")
 
 /** Results with the native addon stand beside those without. */
-export const resultsFile = (section: string, by: Report["encryption"], folder = resultsFolder): string =>
+export const resultsFile = (section: string, by: Encryption, folder: string): string =>
   join(folder, `${section}${by === "native" ? "-native" : ""}.json`)
 
 /** Shows one table for a terminal. */
@@ -119,7 +123,8 @@ const withoutPlaces = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
 export const reporter = (section: string, title: string, options: Options, runs = usually) => {
   const began = performance.now()
   const load = loadavg()[0] ?? 0
-  const file = options.json ?? resultsFile(section, encryption)
+  const folder = options.quick ? join(resultsFolder, "quick") : resultsFolder
+  const file = options.json ?? resultsFile(section, encryption, folder)
   return {
     /** Writes what is known so far to the section's file; called after every round, so that nothing is lost. */
     save: (findings: Findings): Report => {
@@ -128,6 +133,7 @@ export const reporter = (section: string, title: string, options: Options, runs 
         title,
         at: new Date().toISOString(),
         minutes: Math.round((performance.now() - began) / 6_000) / 10,
+        quick: options.quick,
         command: ["npm run bench --", section, ...withoutPlaces(options.args)].join(" "),
         commit: commitOf(),
         encryption,

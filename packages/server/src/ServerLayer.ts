@@ -1,7 +1,7 @@
 /** One node as a server: the store over SSH and LMDB, and its HTTP interface. */
 import { type DistKv, DistKvLayer, type SettingsInput, type StartError } from "@distkv/core"
 import { LmdbStorage } from "@distkv/storage-lmdb"
-import { SshTransport } from "@distkv/transport-ssh"
+import { encryption, SshTransport } from "@distkv/transport-ssh"
 import { Effect, Layer } from "effect"
 import { HttpListener } from "./http/HttpListener.ts"
 import { HttpServer } from "./http/HttpServer.ts"
@@ -42,7 +42,7 @@ const nodeLayer = (config: ServerConfig, http: string): Layer.Layer<DistKv | Ssh
  * was drawn. Released, it stops taking calls, finishes what is under way, hands leadership over, and closes its stores.
  */
 export const layer = (config: ServerConfig): Layer.Layer<DistKv | HttpServer | SshTransport, StartError> =>
-  HttpServer.layer().pipe(
+  HttpServer.layer({ encryption }).pipe(
     Layer.provideMerge(Layer.unwrap(Effect.map(HttpListener, ({ url }) => nodeLayer(config, url)))),
     Layer.provide(HttpListener.layer(config.http))
   )

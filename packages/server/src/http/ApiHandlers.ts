@@ -21,7 +21,7 @@ import type { ProcessSample } from "./Prometheus.ts"
 import * as Prometheus from "./Prometheus.ts"
 import type { Operation } from "./RequestMetrics.ts"
 import type { Serving } from "./Serving.ts"
-import { type ClusterJson, entryText, type MemberJson, outcomeText } from "./Wire.ts"
+import { type ClusterJson, type EncryptionJson, entryText, type MemberJson, outcomeText } from "./Wire.ts"
 
 /** An answer as Effect's server sends it. */
 export const toResponse = (answer: Answer): HttpServerResponse.HttpServerResponse => {
@@ -122,7 +122,7 @@ const memberJson = (status: Status, member: MemberStatus): MemberJson => ({
 })
 
 /** A status as `/v1/cluster` tells it. */
-export const clusterJson = (status: Status): ClusterJson => ({
+const clusterJson = (status: Status, encryption: EncryptionJson | null): ClusterJson => ({
   clusterId: status.clusterId,
   nodeId: status.nodeId,
   role: status.role,
@@ -131,6 +131,7 @@ export const clusterJson = (status: Status): ClusterJson => ({
   commit: status.commit,
   applied: status.applied,
   failureTolerance: status.failureTolerance,
+  ...(encryption === null ? {} : { encryption }),
   ...(status.refused === null ? {} : { refused: status.refused }),
   members: status.members.map((member) => memberJson(status, member))
 })
@@ -150,7 +151,8 @@ const encodeCluster = (json: ClusterJson): string =>
 const cluster = (serving: Serving): Effect.Effect<Answer, DistKvError> =>
   Effect.map(
     serving.kv.status,
-    (status) => jsonAnswer(encodeCluster(clusterJson(status)), serving.view.headers(status.revision))
+    (status) =>
+      jsonAnswer(encodeCluster(clusterJson(status, serving.encryption)), serving.view.headers(status.revision))
   )
 
 const plain = (status: number, body: string, contentType = "text/plain; charset=utf-8"): Answer => {

@@ -14,6 +14,7 @@ import { BodyBudget } from "./RequestBody.ts"
 import { RequestMetrics } from "./RequestMetrics.ts"
 import * as RoutedApp from "./RoutedApp.ts"
 import type { Serving } from "./Serving.ts"
+import type { EncryptionJson } from "./Wire.ts"
 
 export interface HttpServerOptions {
   /** The largest value, in bytes, as in the node's settings; default 1 MiB. */
@@ -24,6 +25,8 @@ export interface HttpServerOptions {
   readonly writeTimeout?: Duration.Input | undefined
   /** How long requests in flight may take to finish when the server closes; default 5 s. */
   readonly drainTimeout?: Duration.Input | undefined
+  /** What encrypts this node's packets to the others, for `/v1/cluster` to tell; nothing is told without it. */
+  readonly encryption?: EncryptionJson | undefined
 }
 
 export class HttpServer extends Context.Service<HttpServer, {
@@ -63,6 +66,7 @@ const make = Effect.fnUntraced(function*(options: HttpServerOptions) {
     outbox: new Outbox((defect) => void run(Effect.logError("a reply met a defect", defect))),
     budget: new BodyBudget(options.maxBodyBytes ?? 256 * 1024 * 1024),
     run,
+    encryption: options.encryption ?? null,
     maxValueBytes: options.maxValueBytes ?? 1024 * 1024,
     writeTimeoutMs: Duration.toMillis(options.writeTimeout ?? Duration.seconds(30)),
     copies: 0,

@@ -7,6 +7,7 @@ import type { NodeView } from "./NodeView.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { BodyBudget } from "./RequestBody.ts"
 import type { RequestMetrics } from "./RequestMetrics.ts"
+import type { EncryptionJson } from "./Wire.ts"
 
 export interface Serving {
   readonly kv: typeof DistKv.Service
@@ -17,6 +18,8 @@ export interface Serving {
   readonly outbox: Outbox
   readonly budget: BodyBudget
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  /** What encrypts this node's packets to the others; null where nobody said. */
+  readonly encryption: EncryptionJson | null
   /** The largest value, in bytes. */
   readonly maxValueBytes: number
   /** A reply that its client has not taken after this many milliseconds is given up. */

@@ -114,6 +114,10 @@ export const MemberJson = Schema.Struct({
 })
 export type MemberJson = typeof MemberJson.Type
 
+/** ssh2's native addon, or JavaScript, which costs several times as much processor time. */
+export const EncryptionJson = Schema.Literals(["native", "JavaScript"])
+export type EncryptionJson = typeof EncryptionJson.Type
+
 /** One node's view of its cluster; it needs no quorum. */
 export const ClusterJson = Schema.Struct({
   clusterId: Schema.NullOr(ClusterId),
@@ -124,6 +128,8 @@ export const ClusterJson = Schema.Struct({
   commit: LogIndexText,
   applied: LogIndexText,
   failureTolerance: Schema.NullOr(Schema.Int),
+  /** What encrypts this node's packets to the others; absent where its transport does not say. */
+  encryption: Schema.optionalKey(EncryptionJson),
   /** Why the cluster wants no more of this node, for good; absent while it does. */
   refused: Schema.optionalKey(Refusal),
   members: Schema.Array(MemberJson)

@@ -38,6 +38,15 @@ describe("the cluster", () => {
       })
     ))
 
+  it.live("GET /v1/cluster tells what encrypts the node's packets, where the server was told", () =>
+    serving(
+      ({ ask }) =>
+        Effect.gen(function*() {
+          assert.propertyVal(jsonOf(yield* ask("GET /v1/cluster")), "encryption", "native")
+        }),
+      { encryption: "native" }
+    ))
+
   it.live("members are added and leadership is transferred, with what the service answers", () =>
     serving(({ ask }) =>
       Effect.gen(function*() {

@@ -1,4 +1,5 @@
 /** `distkv bench` against real nodes. */
+import { encryption } from "@distkv/transport-ssh"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as http from "node:http"
@@ -52,7 +53,8 @@ describe("distkv bench", () => {
       yield* run(["set", "mine", "stays"])
       const measured = yield* run(["bench", ...short, "--read-ratio", "0.5", "--json"])
       assert.strictEqual(measured.status, 0, measured.stderr)
-      const { clients, keys, reads, valueSize, writes } = JSON.parse(measured.stdout)
+      const { clients, encryption: told, keys, reads, valueSize, writes } = JSON.parse(measured.stdout)
+      assert.deepStrictEqual(told, { n1: encryption })
       assert.deepStrictEqual([clients, keys, valueSize], [8, 40, 100])
       for (const { count, errors, latencyMs, perSecond } of [reads, writes]) {
         assert.isAbove(count, 0)
@@ -70,6 +72,8 @@ describe("distkv bench", () => {
       const { status, stderr, stdout } = yield* runProgram(["bench", ...short, "--endpoint", yield* serving])
       assert.strictEqual(status, 0, stderr)
       assert.match(stdout, /^8 clients for [\d.]+ s, values of 100 bytes, 40 keys, 0 % linearizable reads\n/)
+      const name = encryption === "native" ? "native code" : "JavaScript"
+      assert.include(stdout, `\nSSH between the nodes: ${name}\n`)
       assert.match(stdout, /\nwrites +\d+ +\d+ +[\d.]+ /)
       assert.notInclude(stdout, "reads +\\d")
       assert.strictEqual(stderr, "")

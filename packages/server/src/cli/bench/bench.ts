@@ -2,6 +2,7 @@
 import { Clock, Duration, Effect, Fiber, Ref, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import { DistKvClient } from "../../http/client/DistKvClient.ts"
+import type { EncryptionJson } from "../../http/Wire.ts"
 import { failed } from "../ExitStatus.ts"
 import { noteLine, printJson, printLine, styled, table } from "../Output.ts"
 import { Caller } from "./Caller.ts"
@@ -124,12 +125,37 @@ const cellsOf = (name: string, { count, errors, latencyMs, perSecond }: TallyJso
 
 const heads = ["", "calls", "a second", "p50 ms", "p90", "p99", "p99.9", "max", "failed"]
 
+/** By node: what encrypts its packets to the others; null where it does not say. */
+type Encryption = Readonly<Record<string, EncryptionJson | null>>
+
+/** Asks each node that is loaded; a node that does not answer is left out, for the load has told of it. */
+const encryptionAt = Effect.fnUntraced(function*(flags: BenchFlags): Effect.fn.Return<Encryption> {
+  const asked = yield* Effect.forEach(flags.endpoints, (endpoint) =>
+    DistKvClient.make({ endpoints: [endpoint] }).pipe(
+      Effect.andThen((node) => node.cluster({ timeout: flags.timeout })),
+      Effect.map(({ encryption = null, nodeId }) => [[nodeId, encryption] as const]),
+      Effect.orElseSucceed(() => [])
+    ), { concurrency: 16 })
+  return Object.fromEntries(asked.flat())
+})
+
+/** One name where all nodes have the same. */
+const encryptionLine = (encryption: Encryption): string => {
+  const nameOf = (kind: EncryptionJson | null) => kind === null ? "unknown" : kind === "native" ? "native code" : kind
+  const kinds = new Set(Object.values(encryption).map(nameOf))
+  const one = kinds.size === 1 ? [...kinds][0] : undefined
+  const each = Object.entries(encryption).map(([id, kind]) => `${id}: ${nameOf(kind)}`)
+  return `SSH between the nodes: ${one ?? (each.length === 0 ? "unknown" : each.join(", "))}`
+}
+
 const report = Effect.fnUntraced(function*(flags: BenchFlags, counts: Counts, seconds: number) {
+  const encryption = yield* encryptionAt(flags)
   const { clients, consistency, endpoints, json, keys, readRatio, valueSize } = flags
   const writes = counts.writes.json(seconds)
   const reads = counts.reads.json(seconds)
   if (json) {
-    return yield* printJson({ clients, seconds, valueSize, readRatio, keys, consistency, endpoints, writes, reads })
+    const load = { clients, seconds, valueSize, readRatio, keys, consistency, endpoints, encryption }
+    return yield* printJson({ ...load, writes, reads })
   }
   yield* printLine(
     `${styled("bold", `${clients} clients`)} for ${
@@ -137,6 +163,7 @@ const report = Effect.fnUntraced(function*(flags: BenchFlags, counts: Counts, se
     } s, values of ${valueSize} bytes, ${keys} keys, ` +
       `${Math.round(readRatio * 100)} % ${consistency} reads`
   )
+  yield* printLine(encryptionLine(encryption))
   const rows = [
     ...readRatio < 1 ? [cellsOf("writes", writes)] : [],
     ...readRatio > 0 ? [cellsOf("reads", reads)] : []

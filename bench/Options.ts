@@ -12,6 +12,7 @@ export interface Options {
   readonly keys: ReadonlyArray<number> | undefined
   readonly writes: number | undefined
   readonly minutes: number | undefined
+  readonly mib: number | undefined
   readonly quick: boolean
   /** Where the data go. */
   readonly dir: string
@@ -30,6 +31,7 @@ export const help = `npm run bench -- [NAME,…] [options]     without a name: a
   --quick          short turns: shows that everything works, and nothing more
   --clients LIST   how many clients call at once
   --keys LIST      growth: how many keys
+  --mib N          stress: how large the state is that a follower installs (default 256)
   --minutes N      begin no further section after so many minutes
   --writes N       endurance: how many writes (default 10 million)
   --rounds N       how often everybody has a turn
@@ -51,6 +53,7 @@ const config = {
   rounds: { type: "string" },
   writes: { type: "string" },
   minutes: { type: "string" },
+  mib: { type: "string" },
   seconds: { type: "string" },
   "warm-up": { type: "string" },
   only: { type: "string" },
@@ -74,7 +77,7 @@ const positive = (name: string, text: string): number => {
 /** Throws where they cannot be understood. */
 export const parseOptions = (args: ReadonlyArray<string>): Options => {
   const { values } = parseArgs({ args: [...args], options: config })
-  const number = (name: "rounds" | "seconds" | "warm-up" | "writes" | "minutes") => {
+  const number = (name: "rounds" | "seconds" | "warm-up" | "writes" | "minutes" | "mib") => {
     const text = values[name]
     return text === undefined ? undefined : positive(name, text)
   }
@@ -86,6 +89,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options => {
     rounds: number("rounds"),
     writes: number("writes"),
     minutes: number("minutes"),
+    mib: number("mib"),
     seconds: number("seconds"),
     warmUp: number("warm-up"),
     only: values.only?.split(","),

@@ -2,12 +2,15 @@
 import { build, decodeFromCompressedBase64, type Histogram } from "hdr-histogram-js"
 import type { Latency } from "../Contender.ts"
 
+const mostMicros = 60_000_000
+
 /** Microseconds up to a minute, three digits. */
 export const histogram = (): Histogram =>
-  build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: 3 })
+  build({ lowestDiscernibleValue: 1, highestTrackableValue: mostMicros, numberOfSignificantValueDigits: 3 })
 
-/** Adds a time in milliseconds. */
-export const record = (micros: Histogram, ms: number): void => micros.recordValue(Math.max(1, Math.round(ms * 1000)))
+/** Adds a time in milliseconds; a longer one than a minute counts as a minute. */
+export const record = (micros: Histogram, ms: number): void =>
+  micros.recordValue(Math.min(mostMicros, Math.max(1, Math.round(ms * 1000))))
 
 export const latencyOf = (micros: Histogram): Latency => {
   const at = (percentile: number) => micros.getValueAtPercentile(percentile) / 1000

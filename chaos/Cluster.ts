@@ -1,4 +1,5 @@
 /** A cluster of real nodes, started as users start them, and the clients beside each. */
+import type { SettingsInput } from "@distkv/core"
 import { Keys } from "@distkv/transport-ssh"
 import { Effect } from "effect"
 import { type ChildProcess, execFileSync } from "node:child_process"
@@ -13,6 +14,7 @@ import { makeProxies } from "./Proxies.ts"
 import { until } from "./Waiting.ts"
 
 const program = fileURLToPath(new URL("../packages/server/bin/distkv.mjs", import.meta.url))
+const programWithSettings = fileURLToPath(new URL("node.ts", import.meta.url))
 const bundler = fileURLToPath(new URL("../scripts/bundle.mjs", import.meta.url))
 const clientsFile = fileURLToPath(new URL("clients.ts", import.meta.url))
 
@@ -24,6 +26,8 @@ export interface ClusterOptions {
   readonly heartbeatMs: number
   /** Flags that every start of a node has beside the usual ones. */
   readonly flags?: ReadonlyArray<string> | undefined
+  /** Settings that the program has no flags for; without them it is the program as users run it. */
+  readonly settings?: SettingsInput | undefined
 }
 
 export interface MemberJson {
@@ -189,19 +193,19 @@ export class Cluster {
 
   /** Starts a node and does not wait for anything. */
   spawn(node: ChaosNode, readyFile: string, more: ReadonlyArray<string> = []): ChildProcess {
-    const { electionTimeoutMs, flags = [], heartbeatMs } = this.options
+    const { electionTimeoutMs, flags = [], heartbeatMs, settings } = this.options
     const isNew = !existsSync(join(node.directory, "identity.json"))
     const entrance = !isNew ? [] : node.index === 0 ? ["--bootstrap"] : ["--join", this.raftOf(0)]
     const command = this.network.at(node.index, [
       process.execPath,
-      program,
+      ...(settings === undefined ? [program] : [programWithSettings, JSON.stringify(settings)]),
       "start",
       ...["--data-dir", node.directory, "--node-id", node.id, "--ready-file", readyFile],
       ...[...this.network.raftFlags(node.index), "--http", "127.0.0.1:0", "--log-level", "info"],
       ...["--election-timeout", `${electionTimeoutMs}ms`, "--heartbeat", `${heartbeatMs}ms`],
       ...[...entrance, ...flags, ...more]
     ])
-    const child = start(command, node.log)
+    const child = start(command, node.log, { NODE_COMPILE_CACHE: join(this.options.directory, "compiled") })
     node.process = child
     node.stopped = false
     this.network.started(node.index, pidOf(child))

@@ -31,6 +31,8 @@ export interface Site {
   /** The node whose disk can be filled, where there is one. */
   readonly small: ChaosNode | undefined
   readonly tracing: boolean
+  /** Whether the nodes' logs are so short that one that was away needs a snapshot. */
+  readonly smallLogs: boolean
   readonly tell: (text: string) => void
 }
 
@@ -38,6 +40,8 @@ export interface Fault {
   readonly name: string
   /** How often it is drawn beside the others; 0 where it cannot be made. */
   readonly weight: (site: Site) => number
+  /** Why it cannot be made where it cannot; absent where it is the machine. */
+  readonly needs?: string
   /** The count that shows that it took effect; absent where its run fails if it does not. */
   readonly effect?: string
   readonly run: (site: Site) => Promise<void>

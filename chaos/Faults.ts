@@ -8,6 +8,7 @@ import type { ChaosNode } from "./Cluster.ts"
 import { diskFaults } from "./DiskFaults.ts"
 import { anyOf, type Fault, kill, leaderOf, type Site, someTime } from "./Fault.ts"
 import { end } from "./Processes.ts"
+import { killAtInstall } from "./SnapshotFaults.ts"
 
 /** Kills a node, lets it rest for a while, and starts it again. */
 const killAndStart = async (site: Site, victim: ChaosNode, isLeader: boolean): Promise<void> => {
@@ -163,6 +164,7 @@ export const faults: ReadonlyArray<Fault> = [
   partition,
   flap,
   reset,
+  killAtInstall,
   ...diskFaults
 ]
 

@@ -11,9 +11,14 @@ export type Command = readonly [name: string, ...args: ReadonlyArray<string>]
  * Starts a process whose output goes to the end of a file. It gets a channel for messages, so that a node ends itself
  * when this process is gone.
  */
-export const start = ([name, ...args]: Command, log: string): ChildProcess => {
+export const start = (
+  [name, ...args]: Command,
+  log: string,
+  environment: Readonly<Record<string, string>> = {}
+): ChildProcess => {
   const out = openSync(log, "a")
-  const child = spawn(name, args, { stdio: ["ignore", out, out, "ipc"] })
+  const env = { ...process.env, ...environment }
+  const child = spawn(name, args, { stdio: ["ignore", out, out, "ipc"], env })
   closeSync(out)
   const end = atEnd(() => void child.kill("SIGKILL"))
   child.once("exit", end)

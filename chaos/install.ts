@@ -11,12 +11,12 @@
 import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { audit, finalState } from "./Audit.ts"
+import { checkBulk } from "./Bulk.ts"
 import { type ChaosNode, Cluster } from "./Cluster.ts"
-import { bulkKey, bulkValue } from "./fill.ts"
 import { gapsBetweenWrites, isWrite } from "./Gaps.ts"
 import { atLeast, atMost, conclude, type Figure, percentile, told } from "./Report.ts"
 import { commonHelp, makePlace, numberOf, readOptions } from "./Site.ts"
-import { nowMicros, until, Violation } from "./Waiting.ts"
+import { nowMicros, until } from "./Waiting.ts"
 
 const help = `npm run chaos -- install [options]: a state of some size is installed while the others serve
 
@@ -29,8 +29,6 @@ ${commonHelp}`
 const timeoutMs = 5000
 const mebi = 1024 * 1024
 const units: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: mebi, GiB: 1024 * mebi }
-/** Values that are read back from the node that got the snapshot. */
-const samples = 64
 const pollMs = 200
 /** Less than the log keeps is brought back from the log. */
 const smallest = 96 * mebi
@@ -115,40 +113,6 @@ const bringBack = async (cluster: Cluster, leader: ChaosNode, victim: ChaosNode)
 }
 
 type Back = Awaited<ReturnType<typeof bringBack>>
-
-/**
- * That the node has what was written while it was away: all keys, and some of the values in full. Tells the revisions
- * that were used for it too.
- */
-const checkBulk = async (victim: ChaosNode, keys: number, bytes: number) => {
-  const page = async (query: string) => {
-    const { body, status } = await victim.ask("GET", `/v1/kv?consistency=stale&${query}`)
-    if (status !== 200) throw new Violation(`the filled keys cannot be listed: ${status} ${body}`)
-    return JSON.parse(body) as {
-      more: boolean
-      entries: ReadonlyArray<{ key: string; value: string; version: number }>
-    }
-  }
-  const problems: Array<string> = []
-  let count = 0
-  let revisions = 0
-  for (let after = "", more = true; more;) {
-    const found = await page(`prefix=bulk/&keysOnly=true&limit=10000&after=${encodeURIComponent(after)}`)
-    count += found.entries.length
-    for (const { version } of found.entries) revisions += version
-    after = found.entries.at(-1)?.key ?? ""
-    more = found.more
-  }
-  if (count !== keys) problems.push(`${victim.id} has ${count} of ${keys} keys`)
-  for (let sample = 0; sample < samples; sample++) {
-    const n = Math.floor(sample * keys / samples)
-    const { entries: [entry] } = await page(`prefix=${encodeURIComponent(bulkKey(n))}&limit=1`)
-    if (entry === undefined || !Buffer.from(entry.value, "base64").equals(bulkValue(n, bytes))) {
-      problems.push(`${victim.id} has another value for ${bulkKey(n)}`)
-    }
-  }
-  return { problems, revisions }
-}
 
 const figuresOf = (cluster: Cluster, back: Back, baseline: readonly [number, number], size: number, T: number) => {
   const quiet = gapsBetweenWrites(cluster.calls, ...baseline)

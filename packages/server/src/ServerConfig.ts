@@ -1,4 +1,5 @@
 /** What one node's process is told at its start. */
+import type { SettingsInput } from "@distkv/core"
 import type { Trust } from "@distkv/transport-ssh"
 import type { Duration } from "effect"
 
@@ -31,4 +32,6 @@ export interface ServerConfig {
   readonly diskReserveBytes: number | undefined
   /** The file of the node's mark, on another volume than its data; undefined: in its directory. */
   readonly markFile: string | undefined
+  /** Settings of the node that are none of the above, such as limits; where both say something, these count. */
+  readonly settings?: SettingsInput | undefined
 }

@@ -16,7 +16,8 @@ export const settingsOf = (config: ServerConfig, http: string): SettingsInput =>
   http,
   electionTimeout: config.electionTimeout,
   heartbeat: config.heartbeat,
-  clockDrift: config.clockDrift
+  clockDrift: config.clockDrift,
+  ...config.settings
 })
 
 const nodeLayer = (config: ServerConfig, http: string): Layer.Layer<DistKv | SshTransport, StartError> =>

@@ -43,7 +43,7 @@ export const help = `npm run bench -- [NAME,…] [options]     without a name: a
   --json FILE      where the results go (default bench/results/NAME.json, NAME-native.json with the addon)
   --install        first install wrk, etcd and the Go that its client needs (Debian, root)
   --against COMMIT check: what this checkout is compared with (default HEAD)
-  --prove          check: compare this checkout with itself, and with itself slowed down by 15 %
+  --prove          check: compare this checkout with itself, and with itself slowed down by 10 %
   --from DIR       document: where the results are (default bench/results)
 `
 

@@ -83,7 +83,7 @@ const read = (): { readonly options: Options; readonly sections: ReadonlyArray<S
 const main = async (): Promise<void> => {
   const { options, sections } = read()
   if (options.help) return console.log(usage)
-  if (sections === "document") return document(options, everything.map(({ name }) => name))
+  if (sections === "document") return document(options, [...everything, check].map(({ name }) => name))
   if (options.install) installTools()
   await withBundle(() => runAll(sections, options))
 }

@@ -21,6 +21,12 @@ export const drawFrom = (seed: number): Draw => {
   }
 }
 
+/**
+ * What has arrived of an operation during which the power went: of a write the first sectors (a lost tail), the last
+ * ones, or every other one; any of them, as drawn; nothing of it, or all of it without that anybody was told.
+ */
+export type Arrival = "any" | "nothing" | "all" | "first" | "last" | "every other"
+
 interface Inode {
   bytes: Buffer
 }
@@ -33,12 +39,20 @@ interface Operation {
 export class PowerDisk {
   private readonly names = new Map<string, Inode>()
   private readonly draw: Draw
+  private readonly arrival: Arrival
   private under = new Set<Operation>()
   private left = Number.POSITIVE_INFINITY
   private life = 0
+  private count = 0
 
-  constructor(draw: Draw) {
+  constructor(draw: Draw, arrival: Arrival = "any") {
     this.draw = draw
+    this.arrival = arrival
+  }
+
+  /** How many operations have begun since the power came. */
+  get begun(): number {
+    return this.count
   }
 
   /** Whether the power is gone. */
@@ -49,6 +63,7 @@ export class PowerDisk {
   /** Switches on; the power goes when so many more operations have begun. */
   start(operations: number): SegmentFiles {
     this.left = operations
+    this.count = 0
     this.under = new Set()
     const life = ++this.life
     const run = (operation: Operation) => this.run(operation, life)
@@ -97,15 +112,34 @@ export class PowerDisk {
   }
 
   private renaming(change: () => void): Operation {
-    return { whole: change, part: () => this.draw() < 0.5 && change() }
+    return { whole: change, part: () => this.happens(0, 2) && change() }
+  }
+
+  /** Whether the sector of this number, of so many, has arrived; a change of a name is the first of two. */
+  private happens(sector: number, sectors: number, chance = 0.5): boolean {
+    switch (this.arrival) {
+      case "any":
+        return this.draw() < chance
+      case "nothing":
+        return false
+      case "all":
+        return true
+      case "first":
+        return sector < sectors / 2
+      case "last":
+        return sector >= sectors / 2
+      case "every other":
+        return sector % 2 === 1
+    }
   }
 
   /** Each sector that the write touches arrives or not. */
   private writePart(into: Buffer, bytes: Buffer, position: number): void {
     const chance = this.draw()
     const firstSector = Math.floor(position / sectorBytes)
-    for (let sector = firstSector; sector * sectorBytes < position + bytes.length; sector++) {
-      if (this.draw() >= chance) continue
+    const sectors = Math.ceil((position + bytes.length) / sectorBytes) - firstSector
+    for (let sector = firstSector; sector < firstSector + sectors; sector++) {
+      if (!this.happens(sector - firstSector, sectors, chance)) continue
       const from = Math.max(position, sector * sectorBytes)
       const to = Math.min(position + bytes.length, (sector + 1) * sectorBytes)
       into.set(bytes.subarray(from - position, to - position), from)
@@ -115,6 +149,7 @@ export class PowerDisk {
   private async run(operation: Operation, life: number): Promise<void> {
     if (life !== this.life || this.isOff) return await new Promise<never>(() => {})
     this.under.add(operation)
+    this.count++
     if (--this.left === 0) {
       for (const each of this.under) each.part()
       return await new Promise<never>(() => {})

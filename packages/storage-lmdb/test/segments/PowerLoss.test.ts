@@ -1,49 +1,13 @@
-import type { HardState, LogEntry, LogId, LogIndex, Term } from "@distkv/core"
-import { entryOf } from "@distkv/core"
+import type { LogEntry, LogIndex, Term } from "@distkv/core"
 import { assert, describe, it } from "@effect/vitest"
 import type { Step } from "../../src/segments/Frame.ts"
 import { SegmentLog } from "../../src/segments/SegmentLog.ts"
 import { hardState, someIdentity } from "../directories.ts"
+import { after, entryWith, lastOf, type Model, nothingYet, told, turns } from "./LogModel.ts"
 import { type Draw, drawFrom, PowerDisk } from "./PowerDisk.ts"
 
-/** What a log should hold. */
-interface Model {
-  readonly hardState: HardState
-  readonly base: LogId
-  readonly entries: ReadonlyArray<LogEntry>
-}
-
-const nothingYet: Model = {
-  hardState: hardState(0, null),
-  base: { term: 0 as Term, index: 0 as LogIndex },
-  entries: []
-}
-
-const lastOf = ({ base, entries }: Model): number => entries.at(-1)?.index ?? base.index
-
-const after = (model: Model, step: Step): Model => {
-  const base = step.base ?? model.base
-  const first = step.entries[0]?.index ?? Number.POSITIVE_INFINITY
-  const before = step.reset ? [] : model.entries.filter(({ index }) => index < first && index > base.index)
-  return { hardState: step.hardState ?? model.hardState, base, entries: [...before, ...step.entries] }
-}
-
 const anEntry = (draw: Draw, term: number, index: number): LogEntry =>
-  entryOf({
-    term: term as Term,
-    index: index as LogIndex,
-    session: 0 as LogIndex,
-    sequence: Math.floor(draw() * 1e9) as LogIndex,
-    unacknowledged: 0 as LogIndex,
-    command: {
-      _tag: "Put",
-      key: "k" as never,
-      value: Buffer.alloc(Math.floor(draw() ** 4 * 3000), index),
-      ifRevision: null,
-      previous: false,
-      leaseId: null
-    }
-  })
+  entryWith(term, index, Math.floor(draw() * 1e9), Math.floor(draw() ** 4 * 3000))
 
 /** What a Raft node might do next: mostly appends, now and then a vote, a conflict, a compaction, a snapshot. */
 const nextStep = (draw: Draw, model: Model): Step => {
@@ -62,29 +26,6 @@ const nextStep = (draw: Draw, model: Model): Step => {
   const first = last + 1 - conflict
   const count = 1 + Math.floor(draw() * 12)
   return { ...nothing, entries: Array.from({ length: count }, (_, i) => anEntry(draw, term, first + i)) }
-}
-
-const told = async (log: SegmentLog): Promise<Model> => ({
-  hardState: log.hardState ?? nothingYet.hardState,
-  base: log.base,
-  entries: await log.read(
-    (log.base.index + 1) as LogIndex,
-    Number.MAX_SAFE_INTEGER as LogIndex,
-    Number.MAX_SAFE_INTEGER
-  )
-})
-
-const turns = async (some: Promise<unknown>, disk: PowerDisk): Promise<boolean> => {
-  let done = false
-  let failed: unknown = null
-  some.then(() => {
-    done = true
-  }, (cause: unknown) => {
-    failed = cause
-  })
-  while (!done && failed === null && !disk.isOff) await new Promise((resolve) => setImmediate(resolve))
-  if (failed !== null) throw failed
-  return done
 }
 
 /** Runs a node's log through so many losses of power; returns how many steps were made durable between them. */

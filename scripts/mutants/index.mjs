@@ -3,6 +3,7 @@
 import { elections } from "./elections.mjs"
 import { replication } from "./replication.mjs"
 import { service } from "./service.mjs"
+import { sessions } from "./sessions.mjs"
 
 /**
  * @typedef {object} Mutant
@@ -23,4 +24,4 @@ import { service } from "./service.mjs"
  */
 
 /** @type {ReadonlyArray<Mutant>} */
-export const mutants = [...elections, ...replication, ...service]
+export const mutants = [...elections, ...replication, ...service, ...sessions]

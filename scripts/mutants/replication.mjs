@@ -87,6 +87,11 @@ export const replication = [
     bug: "B24",
     what: "a leader takes acknowledgements of an earlier term",
     expect: { test: "test/simulation/Replication.test.ts" },
+    note:
+      "I7, I9 or I8 was expected first. To do harm, an acknowledgement has to be on its way for as long as it takes its " +
+      "receiver to lose and win leadership, and to name entries that its sender has lost meanwhile; and a leader takes " +
+      "no answer to a round of contact that it has not begun, which keeps out most of what an earlier leadership was " +
+      "told. Storms do not come to it; a played scenario does (R08).",
     edits: [{
       file: "roles/Leader.ts",
       from: "        if (message.term !== node.term) return\n        if (findMember",

@@ -229,7 +229,13 @@ export const service = [
     id: "forgets-leadership",
     bug: "B67, B35",
     what: "a restarted node calls a forwarded write refused, although it may have logged it before",
-    expect: ["I16", "I27"],
+    expect: { test: "test/roles/Forwarding.test.ts" },
+    note:
+      "I16 or I27 was expected, and 200 storms did not name it. The sender learns the wrong thing only where a copy of " +
+      "its request reaches the former leader after that one has died and started again, and before the sender itself has " +
+      "taken the loss of its leader for a reason to ask anew: within one election time-out. And it tells its caller so " +
+      "only where no leader takes the write again until the deadline, since what is taken again is executed once, by its " +
+      "number. A test of the role plays the copy.",
     edits: [{
       file: "roles/Forwarding.ts",
       from: "  const result = request.leaderTerm <= node.bootTerm ?",

@@ -30,12 +30,33 @@ const copyOf = (root) => {
     mkdirSync(dirname(join(copy, path)), { recursive: true })
     cpSync(join(root, path), join(copy, path))
   }
-  const packages = readdirSync(join(root, "packages")).map((name) => join("packages", name))
-  for (const folder of [".", "examples", ...packages]) {
-    const dependencies = join(root, folder, "node_modules")
-    if (existsSync(dependencies)) symlinkSync(dependencies, join(copy, folder, "node_modules"))
+  const packages = readdirSync(join(root, "packages"))
+  for (const folder of [".", "examples", ...packages.map((name) => join("packages", name))]) {
+    linkDependencies(join(root, folder, "node_modules"), join(copy, folder, "node_modules"), (name) =>
+      packages.includes(name) ? join(copy, "packages", name) : null)
   }
   return copy
+}
+
+/**
+ * Links dependencies into the copy; those on packages of the tree lead to the copy's own.
+ * @param {string} from
+ * @param {string} to
+ * @param {(name: string) => string | null} ownPackage
+ */
+const linkDependencies = (from, to, ownPackage) => {
+  if (!existsSync(from)) return
+  mkdirSync(to)
+  for (const name of readdirSync(from)) {
+    if (name !== "@distkv") {
+      symlinkSync(join(from, name), join(to, name))
+      continue
+    }
+    mkdirSync(join(to, name))
+    for (const own of readdirSync(join(from, name))) {
+      symlinkSync(ownPackage(own) ?? join(from, name, own), join(to, name, own))
+    }
+  }
 }
 
 const escaped = (/** @type {string} */ text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")

@@ -53,6 +53,7 @@ describe("a data directory", () => {
     }))
 
   // scenario: K10
+  // fails-with: locks-nothing
   it.live("is opened by one process at a time, and free again when that process is killed", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -65,6 +66,7 @@ describe("a data directory", () => {
     }))
 
   // scenario: K09, D07
+  // fails-with: starts-without-term-and-vote
   it.live("is refused when its identity has lost term and vote", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -73,6 +75,7 @@ describe("a data directory", () => {
     }))
 
   // scenario: K09
+  // fails-with: takes-a-used-directory-for-empty
   it.live("is refused when its log has lost the identity", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -91,6 +94,7 @@ describe("a data directory", () => {
 
   for (const file of ["log.mdb", "state.mdb", "identity.json", "mark"]) {
     // scenario: K09
+    // fails-with: takes-any-owner
     it.live(`is refused when its ${file} is another node's`, () =>
       Effect.gen(function*() {
         const directory = yield* usedDirectory()
@@ -121,6 +125,7 @@ describe("a data directory", () => {
     }))
 
   // scenario: D07
+  // fails-with: identity-without-checksum
   it.live("is refused when a bit of its identity file has flipped", () =>
     Effect.gen(function*() {
       const directory = yield* usedDirectory()
@@ -181,6 +186,7 @@ describe("a newer format", () => {
 
   for (const file of ["log.mdb", "state.mdb"]) {
     // scenario: K11
+    // fails-with: reads-newer-formats
     it.live(`of ${file} is refused, and said to be newer`, () =>
       Effect.gen(function*() {
         const directory = yield* usedDirectory()

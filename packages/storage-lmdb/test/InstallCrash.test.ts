@@ -32,6 +32,7 @@ const rowsOf = (directory: string) => {
 }
 
 describe("a node that is killed while snapshots are built, received, prepared and installed", () => {
+  // scenario: S06
   it.live(
     `has the old state or the new one, whole, and nothing besides, ${cycles} times`,
     () =>

@@ -124,6 +124,7 @@ const makeTarget = () => {
 }
 
 describe("an authenticated peer that does not speak the protocol", () => {
+  // scenario: A10
   it(`ends its connection with each of ${frames} frames that say nothing, and changes no node`, async () => {
     const draw = draws(11)
     const { cluster, clusterId, looks, other } = makeTarget()

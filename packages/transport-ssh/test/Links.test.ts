@@ -200,6 +200,7 @@ describe("links", () => {
       assert.isAtMost(passed() - before, frames + 200)
     }))
 
+  // fails-with: keeps-its-session-keys
   it.live("session keys are exchanged anew under load, without loss or disorder (A15)", () =>
     Effect.gen(function*() {
       const [near, far] = yield* makePair({ rekeyBytes: 1024 * 1024, heartbeat: 10 })

@@ -52,6 +52,7 @@ const message = (number: number): Buffer => frame(frameKind.message, encodeMessa
 
 describe("keys on both sides", () => {
   // scenario: M14
+  // fails-with: any-key-for-any-member, checks-no-host-key
   it.live("a host with another key than the member's is not talked to, trusted or not (A01)", () =>
     Effect.gen(function*() {
       const [node, third] = yield* makePair()
@@ -82,6 +83,7 @@ describe("keys on both sides", () => {
       assert.isTrue(node.logged.some((line) => line.includes("which is not the key of n2")), node.logged.join("\n"))
     }))
 
+  // fails-with: any-name-for-a-key
   it.live("a member's key under another member's name is not heard, and cut (A03)", () =>
     Effect.gen(function*() {
       const { key, node, port, station } = yield* makeHost("n2")
@@ -162,6 +164,7 @@ describe("keys on both sides", () => {
 })
 
 describe("peers that break the rules", () => {
+  // fails-with: frames-of-any-length, hears-before-the-hello
   it.live(
     "frames that are too long, empty, unknown, early or malformed end the connection and nothing else (A10)",
     () =>
@@ -226,6 +229,7 @@ describe("peers that break the rules", () => {
       assert.isFalse(wide.closed())
     }))
 
+  // fails-with: second-lanes
   it.live("shells, commands, sftp, forwarding and second lanes are refused, and the link lives on (A16)", () =>
     Effect.gen(function*() {
       const { key, node, port, station } = yield* makeHost("n2")
@@ -272,6 +276,7 @@ describe("peers that break the rules", () => {
       assert.strictEqual(node.ssh.stats().connections, 0)
     }))
 
+  // fails-with: queues-without-end
   it.live(
     "a peer that never reads fills its buffer and no more, and others are not held up (A17)",
     () =>

@@ -98,6 +98,7 @@ describe("authentication", () => {
       yield* isUnharmed(door)
     }))
 
+  // fails-with: takes-a-question-for-proof
   it.live("takes the question whether a key would do for no proof (A04)", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor({ loginGrace: 300 })
@@ -114,6 +115,8 @@ describe("authentication", () => {
       yield* isUnharmed(door)
     }))
 
+  // scenario: A04
+  // fails-with: any-signature-will-do
   it.live("refuses a signature that another key made", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor()
@@ -131,6 +134,7 @@ describe("authentication", () => {
       yield* isUnharmed(door)
     }))
 
+  // fails-with: guesses-without-end
   it.live("cuts a connection at the third rejected try, and after a dozen free ones (A02)", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor()
@@ -180,6 +184,7 @@ describe("authentication", () => {
       yield* isUnharmed(door)
     }))
 
+  // fails-with: offers-weak-algorithms
   it.live("has no algorithm in common with who offers only weak ones (A06, A07)", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor({ keyType: "rsa" })
@@ -209,6 +214,7 @@ describe("authentication", () => {
 })
 
 describe("those who take their time", () => {
+  // fails-with: no-grace
   it.live("are gone after the grace period, at whatever point they stopped (A08)", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor({ loginGrace: 250 })
@@ -229,6 +235,7 @@ describe("those who take their time", () => {
       yield* isUnharmed(door)
     }))
 
+  // fails-with: lets-crowds-in
   it.live("do not keep others out beyond their share of the places (A09)", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor({ maxUnauthenticated: 8, loginGrace: 400 })
@@ -255,6 +262,7 @@ describe("those who take their time", () => {
 })
 
 describe("those who speak no SSH", () => {
+  // scenario: H12
   it.live("do no harm, whatever they send", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor({

@@ -95,6 +95,7 @@ describe("a leader that shall go", () => {
     assert.strictEqual(bench.node.role, "Follower", "and never campaigns again")
   })
 
+  // fails-with: half-is-a-majority
   it("may have to be elected once more to commit its leaving, with the votes of the others only (M07)", () => {
     const bench = new Bench({ membership: cluster(3), log: [1], term: 1 })
     bench.deliver(append(2, 1, [1, 1], [configure(1, 2, without(1))])).persist()
@@ -196,6 +197,7 @@ describe("a refusal", () => {
     assert.deepStrictEqual([bench.take("VoteReply"), bench.saved], [[], ["rolledBack"]])
   })
 
+  // fails-with: believes-who-forgot
   it("is told by the leader with every heartbeat to a follower that lacks what it acknowledged (D09)", () => {
     const bench = leading()
     bench.propose("a")

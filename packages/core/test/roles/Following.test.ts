@@ -90,6 +90,7 @@ describe("a follower", () => {
     assert.strictEqual(bench.node.commit, index(4))
   })
 
+  // fails-with: keeps-silent-to-the-deposed
   it("tells a leader of an older term that it is deposed (E10)", () => {
     const bench = new Bench({ log: [1], term: 5 }).deliver(append(2, 3, [1, 1], [put(3, 2)]))
     const [reply] = bench.take("AppendReply")

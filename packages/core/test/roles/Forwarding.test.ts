@@ -178,6 +178,27 @@ describe("a write that its leader has logged", () => {
     assert.deepStrictEqual([bench.node.writes.count, bench.node.writes.loggedCount], [0, 0])
   })
 
+  it("is not refused for certain by a node that may have logged it before its own start", () => {
+    const bench = new Bench({ log: [1, 2], term: 2 })
+    const asked = (number: number, leaderTerm: number) =>
+      peer(2, {
+        _tag: "ForwardRequest",
+        run: 1,
+        id: number,
+        leaderTerm: term(leaderTerm),
+        hops: 1,
+        remainingMs: 5000,
+        record: putRecord("k")
+      })
+    bench.deliver(append(3, 3, [2, 2])).persist()
+    bench.deliver(asked(1, 1), asked(2, 2), asked(3, 3), asked(2, 2))
+    assert.deepStrictEqual(bench.take("ForwardReply").map(({ message: { id: of, result } }) => [of, result._tag]), [
+      [1, "Unknown"],
+      [2, "Unknown"],
+      [3, "NotLeader"]
+    ])
+  })
+
   it("is refused to whoever uses another member's session", () => {
     const bench = new Bench({ membership: cluster(3) }).lead([2])
     const session = bench.node.machine.sessions.open(index(1), { member: id(3), run: 7 })

@@ -93,6 +93,7 @@ describe("a leader's replication", () => {
     assert.deepStrictEqual(progress(), [4, 5])
   })
 
+  // fails-with: believes-who-forgot
   it("refuses a follower that comes back behind what it acknowledged (D09)", () => {
     const bench = new Bench({ log: [1, 1, 1], term: 1 }).lead([2]).deliver(accepted(2, 2, 4, 1), accepted(3, 2, 4, 1))
     const known = (of: number) => bench.node.leadership!.knows(id(of))!

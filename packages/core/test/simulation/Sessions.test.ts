@@ -184,6 +184,7 @@ describe("a client's session", () => {
     cluster.converge()
   })
 
+  // fails-with: anybodys-session
   it("CS19 is not a member's: nobody can name a member's session for a write of their own", () => {
     const cluster = cluster3()
     const [follower] = followersOf(cluster)

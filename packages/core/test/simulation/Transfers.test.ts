@@ -175,6 +175,7 @@ describe("leadership transfer", { timeout: 60_000 }, () => {
     }
   })
 
+  // fails-with: closes-without-handing-over
   it("T09 a leader that closes hands over, and no write of another node fails", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const leader = leaderOf(cluster)

@@ -12,6 +12,7 @@ describe("clients that go away (H08)", () => {
     ["sends what is not HTTP on", (connection) => connection.send("\0\0\r\n\r\n")]
   ]
   for (const [how, leave] of ways) {
+    // fails-with: counts-the-abandoned-as-answered
     it.live(`a client that ${how} its connection while its call waits interrupts it (H08)`, () =>
       Effect.gen(function*() {
         for (const line of ["GET /v1/kv/k", "PUT /v1/kv/k", "DELETE /v1/kv/k", "GET /v1/kv", "GET /key/k"]) {
@@ -37,6 +38,7 @@ describe("clients that go away (H08)", () => {
       }))
   }
 
+  // fails-with: keeps-abandoned-bodies
   it.live("a client that leaves in the middle of its body causes no command and leaves nothing behind (H08)", () =>
     serving(({ ask, port, store }) =>
       Effect.gen(function*() {

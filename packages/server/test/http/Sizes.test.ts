@@ -23,6 +23,8 @@ describe("sizes (H01)", () => {
       })
     ))
 
+  // scenario: H01
+  // fails-with: bodies-of-any-declared-size
   it.live("a declared length over the limit is answered before any of the body is sent", () =>
     serving(({ port, store }) =>
       Effect.gen(function*() {
@@ -35,6 +37,7 @@ describe("sizes (H01)", () => {
       })
     ))
 
+  // fails-with: bodies-of-any-size
   it.live("chunks without a length are cut off at the limit, and what follows is not kept (H01)", () =>
     serving(({ port, server, store }) =>
       Effect.gen(function*() {
@@ -129,6 +132,7 @@ describe("sizes (H01)", () => {
       })
     ))
 
+  // scenario: H12
   it.live("what is not HTTP is 400 and closes the connection", () =>
     serving(({ ask, port }) =>
       Effect.gen(function*() {
@@ -141,6 +145,7 @@ describe("sizes (H01)", () => {
           head("PUT /v1/kv/k", ["Transfer-Encoding: chunked"]) + "zz\r\n",
           head("GET /livez", ["Bad Name: x"]),
           head("GET /livez", ["X: a\0b"]),
+          "SSH-2.0-distkv\r\n\r\n",
           "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello\r\n\r\n"
         ]
         for (const bytes of broken) {

@@ -113,6 +113,7 @@ describe("conditional writes", () => {
       })
     ))
 
+  // fails-with: ignores-strange-preconditions
   it.live("weak tags, lists, other text and contradictions are 400 and reach no store (H05)", () =>
     serving(({ ask, store }) =>
       Effect.gen(function*() {

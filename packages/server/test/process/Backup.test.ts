@@ -120,6 +120,7 @@ describe("a data directory", () => {
     }), 120_000)
 
   // scenario: M21
+  // fails-with: recovers-beside-the-living
   it.live("becomes a new cluster only by force, and not while another member answers", () =>
     Effect.gen(function*() {
       const home = yield* temporaryDirectory

@@ -29,6 +29,7 @@ describe("nodes that come and go", () => {
       assert.deepStrictEqual(view.members.map((member: { readonly id: string }) => member.id), ["n1", "n2", "n3", "n4"])
     }), 90_000)
 
+  // scenario: T09
   it.live(
     "a node told to end by SIGTERM hands leadership over, and nobody's write fails",
     () =>

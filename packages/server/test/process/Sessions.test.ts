@@ -46,6 +46,7 @@ const append = Effect.fnUntraced(function*(client: Effect.Effect<Client>, word: 
 
 describe("clients with sessions", () => {
   // scenario: CS02 H11
+  // fails-with: executes-copies
   it.live("do nothing twice and lose nothing while leaders are killed", () =>
     Effect.gen(function*() {
       const cluster = yield* startCluster(yield* temporaryDirectory, ids)

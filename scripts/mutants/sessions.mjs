@@ -1,0 +1,162 @@
+// Mutants of sessions, snapshots, and what is found after a crash.
+
+/** @type {ReadonlyArray<import("./index.mjs").Mutant>} */
+export const sessions = [
+  {
+    id: "copies-executed-again",
+    bug: "B67",
+    what: "a command that its session knows is executed again",
+    expect: ["I17", "I16"],
+    edits: [{ file: "rules/ExactlyOnce.ts", from: "  if (place < 0) return null\n", to: "  return null\n" }]
+  },
+  {
+    id: "seals-forgotten",
+    bug: "B67",
+    what: "what was sealed may be executed later",
+    expect: ["I17", "I27"],
+    edits: [{
+      file: "rules/ExactlyOnce.ts",
+      from: "  sessions.add(session, sequence, status.sealed, 0, revision, 0)\n",
+      to: ""
+    }]
+  },
+  {
+    id: "results-not-noted",
+    bug: "B67",
+    what: "a session forgets results once a number beyond the next sixteen is used",
+    expect: ["I17", "I16"],
+    edits: [{
+      file: "rules/SessionWindow.ts",
+      from: "      for (let i = 0; i < rowNumbers; i++) this.rows[target + i] = rows[place + i]!\n",
+      to: "      for (let i = 0; i < 0; i++) this.rows[target + i] = rows[place + i]!\n"
+    }]
+  },
+  {
+    id: "sessions-not-loaded",
+    bug: "B67, B40",
+    what: "a state that begins with a checkpoint or a snapshot knows no sessions",
+    expect: ["I17", "I5", "I25"],
+    edits: [{
+      file: "state/StateMachine.ts",
+      from: "    const flaw = this.table.load(this.store.sessionsUnsafe())",
+      to: "    const flaw = this.table.load([])"
+    }]
+  },
+  {
+    id: "followers-do-not-apply",
+    bug: "B46",
+    what: "what is committed is applied on the leader only, as far as it got while it led",
+    expect: ["I18", "I20", "I25", "I29", "I30"],
+    edits: [{
+      file: "roles/NodeState.ts",
+      from: "    if (this.readingForApply || this.machine.isReplacing) return\n",
+      to: '    if (this.role !== "Leader" || this.readingForApply || this.machine.isReplacing) return\n'
+    }]
+  },
+  {
+    id: "log-stays-under-snapshot",
+    bug: "B47, B50",
+    what: "a log stays as it is under a snapshot whose last entry it has not",
+    expect: ["I3", "I9", "I24", "end of a node"],
+    edits: [{
+      file: "roles/Compacting.ts",
+      from: "  const keepsLog = log.termAt(applied.index) === applied.term\n",
+      to: "  const keepsLog = log.termAt(applied.index) === applied.term || log.last > 0\n"
+    }]
+  },
+  {
+    id: "older-snapshot-taken",
+    bug: "B48, B51",
+    what: "a snapshot is installed whether the state and log hold it already or not",
+    expect: ["I8", "I5", "end of a node"],
+    edits: [{
+      file: "roles/SnapshotReceiving.ts",
+      from: "  last.index <= commit || log.termAt(last.index) === last.term",
+      to: "  last.index < commit - 1_000_000 || log.termAt(last.index) === -1"
+    }]
+  },
+  {
+    id: "applies-under-install",
+    bug: "B49",
+    what: "entries are applied while a snapshot takes the place of the state",
+    expect: ["I8", "I5", "I25", "end of a node"],
+    edits: [{
+      file: "roles/NodeState.ts",
+      from: "    if (this.readingForApply || this.machine.isReplacing) return\n",
+      to: "    if (this.readingForApply) return\n"
+    }]
+  },
+  {
+    id: "stays-with-snapshots",
+    bug: "B51",
+    what: "a follower that has got its snapshot is not known to go on from there",
+    expect: ["I30", "I29"],
+    edits: [{
+      file: "roles/Replication.ts",
+      from: "    if (done !== null && done <= this.node.log.last) this.progress.get(from)?.helped(done)\n",
+      to: ""
+    }]
+  },
+  {
+    id: "built-once",
+    bug: "B53",
+    what: "a leader that has built a snapshot builds no other",
+    expect: ["I30", "I29"],
+    edits: [{
+      file: "roles/SnapshotSending.ts",
+      from: "      this.building = false\n      return\n",
+      to: "      return\n"
+    }]
+  },
+  {
+    id: "failed-install-done",
+    bug: "B54",
+    what: "a snapshot whose install has failed is taken for the state",
+    expect: ["I5", "I25", "end of a node"],
+    edits: [{
+      file: "node/SnapshotReceiver.ts",
+      from: "const meta = yield* Effect.uninterruptible(current.install)",
+      to: "const meta = yield* Effect.catch(Effect.uninterruptible(current.install), () => this.store.recover)"
+    }]
+  },
+  {
+    id: "pieces-mixed",
+    bug: "B55",
+    what: "a piece is put after what has come, whatever snapshot it is of",
+    expect: ["I25", "I5", "I29", "I30", "end of a node"],
+    edits: [{
+      file: "roles/SnapshotReceiving.ts",
+      from: '  if (!isSameSnapshot(incoming.id, id)) return answer(node, from, id, 0, "installing")\n',
+      to: ""
+    }]
+  },
+  {
+    id: "damaged-records-believed",
+    bug: "B56, B72",
+    what: "records are read back without their checksums being looked at",
+    expect: ["I6", "I3", "I5", "I11", "end of a node"],
+    edits: [{
+      file: "domain/RecordCodec.ts",
+      from: '  if (getU32(record, 0) !== checksum(record)) return "the checksum is wrong"\n',
+      to: ""
+    }]
+  },
+  {
+    id: "membership-not-in-snapshots",
+    bug: "B40",
+    what: "who got its state by a snapshot or a checkpoint puts no membership into the next one",
+    expect: ["I14", "I5", "I24"],
+    edits: [{ file: "state/StateMachine.ts", from: "    this.committedMembership = meta.membership\n", to: "" }]
+  },
+  {
+    id: "base-entries-sent",
+    bug: "B52",
+    what: "a leader goes on with appends for a follower that needs what the log has dropped",
+    expect: ["I30", "I29", "I3", "defect"],
+    edits: [{
+      file: "roles/Replication.ts",
+      from: '      if (progress.next <= base || progress.state === "Snapshot") progress.needSnapshot(base)\n',
+      to: ""
+    }]
+  }
+]

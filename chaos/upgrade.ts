@@ -4,6 +4,8 @@
  * Three nodes of the older build run over real SSH and LMDB; each in turn is closed and started again with the present
  * build, and once back with the older one before the upgrade is complete. Meanwhile clients write without a pause. At
  * the end every acknowledged write must be there, on every node, and what is new must work. Needs the git history.
+ *
+ * scenario: K11
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"

@@ -8,6 +8,7 @@ import { join } from "node:path"
  * @property {string} title
  * @property {boolean} isGrave A system in use has lost data, split, or hung for ever on it.
  * @property {string | null} absence Why nothing plays it.
+ * @property {string | null} gap What of it is not played.
  *
  * @typedef {{ title: string, scenarios: Array<Scenario> }} Chapter
  */
@@ -22,10 +23,10 @@ export const readCatalogue = () => {
     const [, id, grave, title] = /^([A-Z]+\d+)(!?) (.*)$/.exec(line) ?? []
     if (line.startsWith("## ")) chapters.push({ title: line.slice(3), scenarios: [] })
     else if (id !== undefined && title !== undefined && chapter !== undefined) {
-      chapter.scenarios.push({ id, title, isGrave: grave === "!", absence: null })
-    } else if (line.startsWith("= ")) {
+      chapter.scenarios.push({ id, title, isGrave: grave === "!", absence: null, gap: null })
+    } else if (/^[=~] /.test(line)) {
       const last = chapter?.scenarios.at(-1)
-      if (last !== undefined) last.absence = line.slice(2)
+      if (last !== undefined) last[line.startsWith("=") ? "absence" : "gap"] = line.slice(2)
     }
   }
   return chapters

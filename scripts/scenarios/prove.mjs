@@ -32,8 +32,11 @@ const copyOf = (root) => {
   }
   const packages = readdirSync(join(root, "packages"))
   for (const folder of [".", "examples", ...packages.map((name) => join("packages", name))]) {
-    linkDependencies(join(root, folder, "node_modules"), join(copy, folder, "node_modules"), (name) =>
-      packages.includes(name) ? join(copy, "packages", name) : null)
+    linkDependencies(
+      join(root, folder, "node_modules"),
+      join(copy, folder, "node_modules"),
+      (name) => packages.includes(name) ? join(copy, "packages", name) : null
+    )
   }
   return copy
 }

@@ -25,7 +25,7 @@ export const tableOf = (chapters, plays, variants) => {
     "(`scripts/scenarios/catalogue.txt`), the scripts (`packages/core/test/scripts/scenarios`) and the names and comments of",
     "the tests; `npm test` fails when it is stale. **!** marks what has made a system in use lose data, split, or hang for",
     "ever. *Fails with* names broken variants of the program (`scripts/scenarios/variants.txt`) by which the test is shown to",
-    "fail: `npm run scenarios -- --prove` tries them all.",
+    "fail: `npm run scenarios -- --prove` tries them all. In brackets: what of a scenario is not played, or played otherwise.",
     "",
     `${played.length} of ${all.length} scenarios are played, ${
       played.filter(({ isGrave }) => isGrave).length
@@ -33,12 +33,13 @@ export const tableOf = (chapters, plays, variants) => {
     `${grave.length} that are marked; ${absent.length} concern what is not there.`,
     ""
   ]
-  for (const { scenarios, title } of chapters) {
-    lines.push(`## ${title}`, "", "| id | | scenario | played by | fails with |", "|---|---|---|---|---|")
-    for (const { absence, id, isGrave, title: what } of scenarios) {
+  for (const { scenarios, title: heading } of chapters) {
+    lines.push(`## ${heading}`, "", "| id | | scenario | played by | fails with |", "|---|---|---|---|---|")
+    for (const { absence, gap, id, isGrave, title } of scenarios) {
       const found = of(id)
       const where = [...new Set(found.map(({ path }) => `\`${shortPath(path)}\``))].join("<br>")
       const fails = [...new Set(found.flatMap(({ failsWith }) => failsWith))].map((name) => `\`${name}\``).join("<br>")
+      const what = gap === null ? title : `${title} (${gap})`
       const why = found.length > 0 ? where : `– ${absence ?? "not automated yet"}`
       lines.push(`| ${id} | ${isGrave ? "**!**" : ""} | ${cell(what)} | ${why} | ${fails} |`)
     }

@@ -11,5 +11,9 @@ const harness: TransportHarness = {
 }
 
 describe("the transport over SSH", () => {
-  for (const { check, name } of transportLaws) it.live(name, () => check(harness), 30_000)
+  for (const { check, name } of transportLaws) {
+    // scenario: M20
+    // fails-with: listens-to-other-clusters
+    it.live(name, () => check(harness), 30_000)
+  }
 })

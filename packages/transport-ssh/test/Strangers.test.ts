@@ -235,6 +235,25 @@ describe("those who take their time", () => {
       yield* isUnharmed(door)
     }))
 
+  // scenario: A08
+  // fails-with: greetings-without-end
+  it.live("who say a thousand lines before the one that counts are cut long before they are done", () =>
+    Effect.gen(function*() {
+      const door = yield* makeDoor()
+      const chatty = yield* plainSocket(door.port)
+      const line = Buffer.alloc(8 * 1024, "x")
+      line.write("\r\n", line.length - 2)
+      let lines = 0
+      while (lines < 1024 && !chatty.closed()) {
+        chatty.socket.write(line)
+        lines++
+        yield* Effect.sleep(1)
+      }
+      assert.isTrue(chatty.closed())
+      assert.isBelow(lines, 200)
+      yield* isUnharmed(door)
+    }))
+
   // fails-with: lets-crowds-in
   it.live("do not keep others out beyond their share of the places (A09)", () =>
     Effect.gen(function*() {

@@ -114,6 +114,8 @@ describe("lease reads", { timeout: 60_000 }, () => {
     assert.isAbove(stale, 0, "a bound that does not hold shows")
   })
 
+  // scenario: RD09
+  // fails-with: lease-outlives-the-order
   it("end with the order to campaign, and do not come back in that term", () => {
     const cluster = withLeases(0.01)
     const leader = leased(cluster)
@@ -137,7 +139,6 @@ describe("lease reads", { timeout: 60_000 }, () => {
     assert.isFalse(late._tag === "Success" && late.value.startsWith("1"))
   })
 
-  // fails-with: lease-outlives-the-order
   it("RD09 a read during a transfer is current or fails, whatever its level", () => {
     for (let seed = 1; seed <= 4; seed++) {
       const cluster = withLeases(0.01, undefined, seed)

@@ -65,6 +65,8 @@ const coveringLog = Effect.fnUntraced(function*({ log }: { readonly log: LogStor
 
 describe("the state on LMDB", () => {
   for (const { check, name } of stateStoreLaws) {
+    // scenario: S14
+    // fails-with: takes-damaged-snapshots
     it.live(name, () =>
       Effect.gen(function*() {
         const directory = yield* temporaryDirectory

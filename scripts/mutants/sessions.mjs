@@ -76,14 +76,18 @@ export const sessions = [
     }]
   },
   {
-    id: "applies-under-install",
+    id: "installs-late",
     bug: "B49",
-    what: "entries are applied while a snapshot takes the place of the state",
-    expect: ["I8", "I5", "I25", "end of a node"],
+    what: "a snapshot that was made readable takes the place of a state that has got further meanwhile",
+    expect: ["I8", "I5", "end of a node"],
+    note:
+      "It takes the place of one that applied entries while a snapshot was being installed, which nobody noticed within " +
+      "150 storms: whoever sends a snapshot sends no entries beside it, so there is nothing to apply beyond it, and what " +
+      "is applied below it vanishes with the state that it replaces. That look is a second defence.",
     edits: [{
-      file: "roles/NodeState.ts",
-      from: "    if (this.readingForApply || this.machine.isReplacing) return\n",
-      to: "    if (this.readingForApply) return\n"
+      file: "roles/SnapshotReceiving.ts",
+      from: '  if (node.role === "Leader" || holds(node, incoming.id)) return drop(node)\n',
+      to: '  if (node.role === "Leader") return drop(node)\n'
     }]
   },
   {

@@ -212,6 +212,7 @@ export const commands: Record<string, Command> = {
   flip: (world, [id = "", index = "", bit = "77"]) => world.node(id).disk.flipBit(Number(index) as never, Number(bit)),
   space: (world, [id = "", bytes = ""]) => void (world.node(id).disk.spaceLeft = Number(bytes)),
   refuse: (world, [id = "", peer = ""]) => world.cluster.network.setAccepts(id, peer, false),
+  "may-end": (world, ids) => each(ids, (id) => void (world.node(id).onEnd = () => {})),
   accept: (world, [id = "", peer = ""]) => world.cluster.network.setAccepts(id, peer, true),
   "add-node": addNode,
   trace: (world) => world.trace.start(),

@@ -92,7 +92,7 @@ describe("a whole node behind HTTP", () => {
       })
     ))
 
-  // fails-with: lists-of-any-length, pages-overlap
+  // fails-with: pages-overlap
   it.live("pages ten thousand keys with large values, each once and in order (H06)", () =>
     onNode((ask, client) =>
       Effect.gen(function*() {

@@ -3,9 +3,23 @@
  * are paraphrased. Sessions (§6.3) are in `Sessions.test.ts`.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { accepted, append, Bench, cluster, electionTimeout, peer, put, putRecord, rejected } from "../roles/Bench.ts"
+import { ownFeatures } from "../../src/domain/Features.ts"
+import type { Address } from "../../src/domain/Identity.ts"
+import {
+  accepted,
+  append,
+  Bench,
+  cluster,
+  configure,
+  electionTimeout,
+  incarnationOf,
+  peer,
+  put,
+  putRecord,
+  rejected
+} from "../roles/Bench.ts"
 import { index, term } from "../rules/Logs.ts"
-import { node as id } from "../rules/Voters.ts"
+import { member, node as id } from "../rules/Voters.ts"
 
 const due = { _tag: "ElectionDue" } as const
 const beat = { _tag: "HeartbeatDue" } as const
@@ -47,6 +61,57 @@ describe("§3.10, leadership transfer", () => {
     assert.strictEqual(bench.node.role, "Leader")
     bench.persist().deliver(accepted(2, 2, 2))
     assert.deepStrictEqual(ends(writes), ["Applied"])
+  })
+})
+
+describe("§6.1, finding the cluster", () => {
+  const newcomer = { id: id(4), incarnation: incarnationOf(id(4)), publicKey: member(id(4)).publicKey }
+  const join = (number: number, hops: number) => ({
+    _tag: "AdminRequest" as const,
+    id: number,
+    hops,
+    remainingMs: 5000,
+    command: {
+      _tag: "Join" as const,
+      ...newcomer,
+      address: "host4:1" as Address,
+      http: null,
+      learner: true
+    }
+  })
+
+  it("who knows one server of the cluster finds all: whichever is asked answers for the leader", () => {
+    const asked = new Bench({ log: [1], term: 1 }).deliver(append(2, 1, [1, 1])).persist()
+    asked.deliver(peer(4, join(7, 0), { features: ownFeatures }))
+    const [passed] = asked.take("AdminRequest")
+    assert.deepStrictEqual([passed?.to, passed?.message.command._tag], [id(2), "Join"])
+
+    const bench = leader()
+    bench.deliver(peer(2, join(passed!.message.id, passed!.message.hops), { features: ownFeatures }))
+    bench.persist().deliver(accepted(2, 2, 2))
+    const [answer] = bench.take("AdminReply")
+    assert.strictEqual(answer?.to, id(2))
+    asked.deliver(peer(2, answer!.message))
+    const [told] = asked.take("AdminReply")
+    assert.deepStrictEqual([told?.to, told?.message.id], [id(4), 7])
+    const result = told!.message.result
+    assert.deepStrictEqual(
+      result._tag === "Admitted" ? result.members.map((one) => [String(one.id), String(one.address)]) : result,
+      bench.node.membership.members.map((one) => [String(one.id), String(one.address)])
+    )
+  })
+
+  it("where a server is to be found changes with it, and all others learn it from the log", () => {
+    const bench = leader()
+    bench.introduced.set(id(3), { address: "elsewhere:9" as Address, http: "http://elsewhere:8" })
+    bench.elapse(100).deliver(beat)
+    const { members } = bench.node.membership
+    const found = members.find((one) => one.id === id(3))
+    assert.deepStrictEqual([found?.address, found?.http], ["elsewhere:9", "http://elsewhere:8"])
+    const follower = new Bench({ log: [1], term: 1 }).deliver(
+      append(2, 2, [1, 1], [configure(2, 2, bench.node.membership)])
+    )
+    assert.deepStrictEqual(follower.node.membership.members, members)
   })
 })
 

@@ -250,6 +250,19 @@ describe("Figure 2, rules for leaders", () => {
     assert.deepStrictEqual([progress.match, progress.next], [index(3), index(4)])
   })
 
+  it("of each follower the match index begins at nothing and only rises, whatever comes late or twice", () => {
+    const bench = follower({ log: [1, 1, 1, 1], term: 1 }).lead()
+    const match = () => Number(bench.node.progress!.get(id(2))!.match)
+    const seen = [match()]
+    const late = [accepted(2, 2, 3, 1), rejected(2, 2, 4, [1, 1], 1), accepted(2, 2, 2, 1), rejected(2, 2, 2, [0, 0])]
+    for (const answer of [accepted(2, 2, 2, 1), ...late, accepted(2, 2, 5, 1), ...late, accepted(2, 1, 1), ...late]) {
+      bench.deliver(answer)
+      seen.push(match())
+    }
+    assert.deepStrictEqual(seen, [...seen].sort((a, b) => a - b))
+    assert.deepStrictEqual([seen[0], seen.at(-1)], [0, 5])
+  })
+
   it("when a follower's log does not match, the next index goes back and the append is tried again", () => {
     const bench = follower({ log: [1, 1, 1, 1], term: 1 }).lead()
     bench.take("AppendRequest")

@@ -93,12 +93,19 @@ export const sessions = [
   {
     id: "stays-with-snapshots",
     bug: "B51",
-    what: "a follower that has got its snapshot is not known to go on from there",
+    what: "a follower that has got its snapshot is not known to go on from there, whatever it acknowledges",
     expect: ["I30", "I29"],
+    note:
+      "It takes the place of one that only did not listen to a follower which says that it has its snapshot: the next " +
+      "heartbeat's answer says the same, and nobody noticed within 150 storms.",
     edits: [{
       file: "roles/Replication.ts",
       from: "    if (done !== null && done <= this.node.log.last) this.progress.get(from)?.helped(done)\n",
       to: ""
+    }, {
+      file: "rules/Progress.ts",
+      from: '    if (this.state === "Snapshot" && index < this.next - 1) return news\n',
+      to: '    if (this.state === "Snapshot") return news\n'
     }]
   },
   {

@@ -1,4 +1,5 @@
 // docs/SCENARIOS.md, made of the catalogue and of what is found in the tests.
+import { bugLines } from "./bugs.mjs"
 
 /** @import { Chapter } from "./catalogue.mjs" */
 /** @import { Play } from "./tests.mjs" */
@@ -45,7 +46,7 @@ export const tableOf = (chapters, plays, variants) => {
     }
     lines.push("")
   }
-  lines.push("## Broken variants", "", "| name | what is wrong with it |", "|---|---|")
+  lines.push(...bugLines(plays), "", "## Broken variants", "", "| name | what is wrong with it |", "|---|---|")
   for (const { name, says } of variants.values()) lines.push(`| \`${name}\` | ${cell(says)} |`)
   return `${lines.join("\n")}\n`
 }

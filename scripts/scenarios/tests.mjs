@@ -16,13 +16,14 @@ import { join } from "node:path"
  * @property {"script" | "test" | "program"} kind
  * @property {ReadonlyArray<string>} ids Scenarios.
  * @property {ReadonlyArray<string>} failsWith Broken variants that make it fail.
+ * @property {ReadonlyArray<string>} bugs Bugs of other systems that it would find, where it says so.
  */
 
 const idPattern = "[A-Z]{1,2}\\d{2}[a-z]?"
 const first = new RegExp(`^((?:${idPattern}[,:]? )+)`)
 const last = new RegExp(`\\(((?:${idPattern}(?:, )?)+)\\)`)
 const list = (/** @type {string} */ text) => text.split(/[\s,:]+/).filter((word) => word !== "")
-const tag = /^\s*(?:\/\/|\*|#)?\s*(scenario|fails-with):\s*(.+?)\s*$/
+const tag = /^\s*(?:\/\/|\*|#)?\s*(scenario|fails-with|bug):\s*(.+?)\s*$/
 const testBegins = /^\s*(?:it|test)(?:\.\w+)*\(/
 const anyString = /(["`])((?:(?!\1).)*)\1/
 
@@ -42,7 +43,7 @@ const inTests = (path, lines) => {
     if (!testBegins.test(line)) return
     const name = anyString.exec(lines.slice(i, i + 3).join("\n"))?.[2] ?? ""
     const ids = [...(tags["scenario"] ?? []), ...list(first.exec(name)?.[1] ?? ""), ...list(last.exec(name)?.[1] ?? "")]
-    if (ids.length > 0) plays.push({ path, name, kind: "test", ids, failsWith: tags["fails-with"] ?? [] })
+    if (ids.length > 0) plays.push({ path, name, kind: "test", ids, failsWith: tags["fails-with"] ?? [], bugs: [] })
     tags = {}
   })
   return plays
@@ -64,7 +65,7 @@ const inHead = (path, lines, kind) => {
   const title = lines.find((line) => line.startsWith("# "))?.slice(2) ?? ""
   return ids.length === 0 && kind === "program"
     ? []
-    : [{ path, name: title, kind, ids, failsWith: tagged("fails-with") }]
+    : [{ path, name: title, kind, ids, failsWith: tagged("fails-with"), bugs: tagged("bug") }]
 }
 
 /** Everything that plays a scenario. @param {string} root @returns {ReadonlyArray<Play>} */

@@ -111,12 +111,16 @@ const audit = (world: ScriptWorld): void => {
 /** Plays it to its end: its trace, or null where it asks for none. Throws where something is not as it says. */
 export const playScript = (script: Script): string | null => {
   const world = new ScriptWorld()
-  for (const line of unrolled(script.lines)) {
+  const one = (line: ScriptLine): void => {
     try {
       perform(world, line)
     } catch (error) {
       throw told(script, world, `${script.name}.script:${line.number}: ${line.text}`, error)
     }
+  }
+  for (const lines of steps(unrolled(script.lines))) {
+    if (lines.length === 1) one(lines[0]!)
+    else world.cluster.together(() => lines.forEach(one))
   }
   const { text } = world.trace
   try {
@@ -137,6 +141,22 @@ const unrolled = (lines: ReadonlyArray<ScriptLine>): ReadonlyArray<ScriptLine> =
   const times = Number(lines[begins]!.words[1])
   const all = Array.from({ length: times }, () => body).flat()
   return [...lines.slice(0, begins), ...all, ...unrolled(lines.slice(ends + 1))]
+}
+
+/** The lines one by one; those between `together` and `end` happen in one turn. */
+const steps = (lines: ReadonlyArray<ScriptLine>): ReadonlyArray<ReadonlyArray<ScriptLine>> => {
+  const found: Array<ReadonlyArray<ScriptLine>> = []
+  for (let at = 0; at < lines.length; at++) {
+    if (lines[at]!.words[0] !== "together") {
+      found.push([lines[at]!])
+      continue
+    }
+    const ends = lines.findIndex(({ words }, i) => i > at && words[0] === "end")
+    if (ends < 0) throw new ScriptFailed(`line ${lines[at]!.number}: together has no end`)
+    found.push(lines.slice(at + 1, ends))
+    at = ends
+  }
+  return found
 }
 
 const told = (script: Script, world: ScriptWorld, place: string, error: unknown): ScriptFailed => {

@@ -73,7 +73,16 @@ const commandOf = ({ kind, name, path }) => {
   // Parts of names that are made at run time are left open.
   const pattern = escaped(name).replace(/\\\$\\\{.*?\\\}/g, ".*")
   const project = /^packages\/([^/]+)/.exec(path)?.[1] ?? "examples"
-  return ["vitest", "run", "--config", "vitest.workspace.ts", "--project", project, path, `--testNamePattern=${pattern}`]
+  return [
+    "vitest",
+    "run",
+    "--config",
+    "vitest.workspace.ts",
+    "--project",
+    project,
+    path,
+    `--testNamePattern=${pattern}`
+  ]
 }
 
 /** @param {string} copy @param {Play} play */

@@ -236,7 +236,6 @@ describe("those who take their time", () => {
     }))
 
   // scenario: A08
-  // fails-with: greetings-without-end
   it.live("who say a thousand lines before the one that counts are cut long before they are done", () =>
     Effect.gen(function*() {
       const door = yield* makeDoor()

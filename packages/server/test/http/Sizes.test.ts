@@ -133,6 +133,7 @@ describe("sizes (H01)", () => {
     ))
 
   // scenario: H12
+  // fails-with: hangs-up-on-what-is-no-http
   it.live("what is not HTTP is 400 and closes the connection", () =>
     serving(({ ask, port }) =>
       Effect.gen(function*() {

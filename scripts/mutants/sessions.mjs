@@ -135,14 +135,14 @@ export const sessions = [
     }]
   },
   {
-    id: "pieces-mixed",
+    id: "half-made-readable",
     bug: "B55",
-    what: "a piece is put after what has come, whatever snapshot it is of",
-    expect: ["I25", "I5", "I29", "I30", "end of a node"],
+    what: "a state is made of the pieces that have come, whether they are all or not",
+    expect: ["I30", "I29", "I25"],
     edits: [{
       file: "roles/SnapshotReceiving.ts",
-      from: '  if (!isSameSnapshot(incoming.id, id)) return answer(node, from, id, 0, "installing")\n',
-      to: ""
+      from: "      if (incoming.kept < incoming.id.bytes) return",
+      to: "      if (incoming.kept < 1) return"
     }]
   },
   {

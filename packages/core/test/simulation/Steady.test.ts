@@ -40,6 +40,7 @@ describe("a cluster", () => {
   })
 
   // scenario: C13
+  // fails-with: waits-before-what-it-cannot-apply
   it("in whose log there is what nobody can apply stops at that entry, every node of it", () => {
     const cluster = SimCluster.make({ nodes: 3 })
     const good = putEntry(1, 2, "k")

@@ -79,11 +79,13 @@ export const sessions = [
     id: "installs-late",
     bug: "B49",
     what: "a snapshot that was made readable takes the place of a state that has got further meanwhile",
-    expect: ["I8", "I5", "end of a node"],
+    expect: { test: "test/scripts/Scripts.test.ts" },
     note:
       "It takes the place of one that applied entries while a snapshot was being installed, which nobody noticed within " +
       "150 storms: whoever sends a snapshot sends no entries beside it, so there is nothing to apply beyond it, and what " +
-      "is applied below it vanishes with the state that it replaces. That look is a second defence.",
+      "is applied below it vanishes with the state that it replaces. That look is a second defence. Of this one I8, I5 or " +
+      "the end of a node was expected, and none came within 150 storms: a leader that still has the whole log has to take " +
+      "over between a snapshot's last piece and its being readable. The script of B49 plays that.",
     edits: [{
       file: "roles/SnapshotReceiving.ts",
       from: '  if (node.role === "Leader" || holds(node, incoming.id)) return drop(node)\n',
@@ -150,6 +152,9 @@ export const sessions = [
     bug: "B56, B72",
     what: "records are read back without their checksums being looked at",
     expect: ["I6", "I3", "I5", "I11", "end of a node"],
+    note:
+      "The first to notice is I9: a node whose log has rotted begins with another one than was written, and nobody had " +
+      "appended what it ends with.",
     edits: [{
       file: "domain/RecordCodec.ts",
       from: '  if (getU32(record, 0) !== checksum(record)) return "the checksum is wrong"\n',
@@ -168,6 +173,7 @@ export const sessions = [
     bug: "B52",
     what: "a leader goes on with appends for a follower that needs what the log has dropped",
     expect: ["I30", "I29", "I3", "defect"],
+    note: "The first to notice is the end of a node: the leader asks its own log for an entry that is gone, and ends.",
     edits: [{
       file: "roles/Replication.ts",
       from: '      if (progress.next <= base || progress.state === "Snapshot") progress.needSnapshot(base)\n',

@@ -2,6 +2,7 @@
 import { withBundle } from "./clusters/Bundle.ts"
 import { document } from "./document.ts"
 import { help, type Options, parseOptions } from "./Options.ts"
+import { closeShared } from "./Rounds.ts"
 import type { Section } from "./Section.ts"
 import { check } from "./sections/check.ts"
 import { commit, embedded, linearizable, mixed, stale, writes } from "./sections/comparisons.ts"
@@ -85,7 +86,11 @@ const main = async (): Promise<void> => {
   if (options.help) return console.log(usage)
   if (sections === "document") return document(options, [...everything, check].map(({ name }) => name))
   if (options.install) installTools()
-  await withBundle(() => runAll(sections, options))
+  try {
+    await withBundle(() => runAll(sections, options))
+  } finally {
+    await closeShared()
+  }
 }
 
 try {

@@ -97,7 +97,16 @@ const answers = async ({ client }: Member): Promise<boolean> => {
   return response.ok && (await response.json() as { readonly count?: string }).count === "1"
 }
 
+const known = new Map<string, EtcdCluster>()
+
+/** Asked for again for the same folder, it is the same cluster: sections of a quick run share theirs. */
 export const etcd = (folder: string, nodes = 3): EtcdCluster => {
+  const cluster = known.get(folder) ?? make(folder, nodes)
+  known.set(folder, cluster)
+  return cluster
+}
+
+const make = (folder: string, nodes: number): EtcdCluster => {
   let members: Array<Member> = []
   let initial = ""
   let leader: Member | undefined

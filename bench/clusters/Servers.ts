@@ -109,7 +109,16 @@ const spawnNode = async (
   return { id, child, raft: ready.raft, http: ready.http }
 }
 
+const known = new Map<string, Servers>()
+
+/** Asked for again for the same folder, it is the same cluster: sections of a quick run share theirs. */
 export const servers = (folder: string, options: ServersOptions = {}): Servers => {
+  const cluster = known.get(folder) ?? make(folder, options)
+  known.set(folder, cluster)
+  return cluster
+}
+
+const make = (folder: string, options: ServersOptions): Servers => {
   const { nodes: size = 3 } = options
   const nodes: Array<Node> = []
   let leader: Node | undefined

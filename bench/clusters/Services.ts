@@ -138,7 +138,16 @@ export const inMemory = (
     children.push(launch({ kind: "memory" }, program, env))
   })
 
-export const onDisk = (folder: string): Services =>
+const known = new Map<string, Services>()
+
+/** Asked for again for the same folder, it is the same cluster: sections of a quick run share theirs. */
+export const onDisk = (folder: string): Services => {
+  const cluster = known.get(folder) ?? makeOnDisk(folder)
+  known.set(folder, cluster)
+  return cluster
+}
+
+const makeOnDisk = (folder: string): Services =>
   make("embedded", async (children) => {
     let first: string | null = null
     const directories = await makeDirectories(folder, 3)
@@ -172,6 +181,15 @@ export const embeddedOf = (services: Services, at: At): Contender => ({
 
 /** Three services that use etcd through the `etcd3` client: the callers are in them, as they are in ours. */
 export const etcd3Of = (etcd: EtcdCluster): Contender => {
+  const contender = clientsOf.get(etcd) ?? makeEtcd3(etcd)
+  clientsOf.set(etcd, contender)
+  return contender
+}
+
+/** Of a cluster the same ones again. */
+const clientsOf = new WeakMap<EtcdCluster, Contender>()
+
+const makeEtcd3 = (etcd: EtcdCluster): Contender => {
   const children: Array<ChildProcess> = []
   const clients: Cluster = {
     name: "etcd3",

@@ -38,7 +38,7 @@ export const profile: Section = {
       const { print, save } = reporter("profile", "The leader's time by owner", options, "the sources")
       needWrk("profile")
       // The sources, not the bundle, in which nobody can tell what belongs to whom.
-      const nodes = servers(site.folderOf("http"), {
+      const nodes = servers(site.folderOf("profile"), {
         nodeFlags: ["--import", preload],
         env: { ...fromSources, BENCH_PROFILES: site.folder }
       })

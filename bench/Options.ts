@@ -28,7 +28,7 @@ export interface Options {
 
 export const help = `npm run bench -- [NAME,…] [options]     without a name: all of them, one after the other
 
-  --quick          short turns: shows that everything works, and nothing more
+  --quick          short turns, and clusters that the sections share: shows that everything works, and nothing more
   --clients LIST   how many clients call at once
   --keys LIST      growth: how many keys
   --mib N          stress: how large the state is that a follower installs (default 256)
@@ -40,7 +40,8 @@ export const help = `npm run bench -- [NAME,…] [options]     without a name: a
   --only LIST      of the contenders
   --at leader|all  commit: to which nodes the clients of http and etcd talk (default leader)
   --dir DIR        where the data go (default: the system's temporary folder)
-  --json FILE      where the results go (default bench/results/NAME.json, NAME-native.json with the addon)
+  --json FILE      where the results go (default bench/results/NAME.json, NAME-native.json with the addon;
+                   bench/results/quick with --quick)
   --install        first install wrk, etcd and the Go that its client needs (Debian, root)
   --against COMMIT check: what this checkout is compared with (default HEAD)
   --prove          check: compare this checkout with itself, and with itself slowed down by 10 %

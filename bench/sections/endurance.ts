@@ -57,6 +57,7 @@ export const endurance: Section = {
       const contender = embeddedOf(services, "all")
       const slices: Array<Slice> = []
       await site.start([services])
+      await site.wake([services]) // in a quick run another section has started them
       await warmUp(contender, writesBy(clients), warmSeconds)
       let written = 0
       while (written < writes) {

@@ -82,6 +82,7 @@ describe("links", () => {
       }
     }), 20_000)
 
+  // fails-with: keeps-lost-connections
   it.live(
     "a bit that is turned over on the way ends the connection, and nothing altered is heard (A18)",
     () =>

@@ -75,18 +75,22 @@ describe("slow and idle clients (H02)", () => {
 
   // scenario: H02
   // fails-with: heads-at-leisure
-  it.live("a thousand connections that send nothing keep nobody from being served, and are all gone in time", () =>
-    serving(({ ask, port }) =>
-      Effect.gen(function*() {
-        const idle = yield* Effect.forEach(Array.from({ length: 1000 }), () => open(port), { concurrency: 50 })
-        assert.strictEqual((yield* ask("GET /livez")).status, 200)
-        assert.isAtLeast(idle.filter((connection) => !connection.closed).length, 900)
-        for (let i = 0; i < 100; i++) {
-          assert.strictEqual((yield* ask(`PUT /v1/kv/k${i}`, [], "v")).status, 200)
-          assert.strictEqual((yield* ask(`GET /v1/kv/k${i}`)).body, "v")
-        }
-        yield* Effect.forEach(idle, (connection) => connection.end)
-      }), { headersTimeoutMs: 4000, idleTimeoutMs: 4000 }))
+  it.live(
+    "a thousand connections that send nothing keep nobody from being served, and are all gone in time",
+    () =>
+      serving(({ ask, port }) =>
+        Effect.gen(function*() {
+          const idle = yield* Effect.forEach(Array.from({ length: 1000 }), () => open(port), { concurrency: 50 })
+          assert.strictEqual((yield* ask("GET /livez")).status, 200)
+          assert.isAtLeast(idle.filter((connection) => !connection.closed).length, 900)
+          for (let i = 0; i < 100; i++) {
+            assert.strictEqual((yield* ask(`PUT /v1/kv/k${i}`, [], "v")).status, 200)
+            assert.strictEqual((yield* ask(`GET /v1/kv/k${i}`)).body, "v")
+          }
+          yield* Effect.forEach(idle, (connection) => connection.end)
+        }), { headersTimeoutMs: 4000, idleTimeoutMs: 4000 }),
+    40_000
+  )
 
   // fails-with: no-cap-on-connections
   it.live("connections beyond the cap are dropped and counted, and served again when others end (H02)", () =>

@@ -18,14 +18,14 @@ import { nowMicros } from "./Waiting.ts"
 const help = `npm run chaos -- flood [options]: strangers who never complete an exchange of keys
 
   --seconds N            of flood at the node's door, and as many at a bare server (default 60)
-  --rounds N             in so many turns (default 4)
+  --rounds N             in so many turns (default 1: all of it on end)
   --held N               connections that the crowd holds open at once, if it is let (default 1000)
   --per-second N         new connections a second (default 200)
 ${commonHelp}`
 
 const options = {
   seconds: { type: "string", default: "60" },
-  rounds: { type: "string", default: "4" },
+  rounds: { type: "string", default: "1" },
   held: { type: "string", default: "1000" },
   "per-second": { type: "string", default: "200" }
 } as const

@@ -2,6 +2,7 @@
 import { failover } from "./failover.ts"
 import { floods } from "./flood.ts"
 import { frames } from "./frames.ts"
+import { hostile } from "./hostile.ts"
 import { install } from "./install.ts"
 import { mixed } from "./mixed.ts"
 import { UsageError } from "./Site.ts"
@@ -15,7 +16,8 @@ const commands = new Map([
   ["stability", stability],
   ["install", install],
   ["flood", floods],
-  ["frames", frames]
+  ["frames", frames],
+  ["hostile", hostile]
 ])
 
 const [first = "", ...rest] = process.argv.slice(2)

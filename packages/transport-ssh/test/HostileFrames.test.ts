@@ -4,8 +4,8 @@
  * somebody who is no member, or says that it is another, must leave that node as it was. (Two doors keep it out,
  * `judgePeer` and `mayListen`; with both open the node hears of the liar's terms and logs.)
  *
- * `DISTKV_HOSTILE_FRAMES` says how many; `npm run chaos -- frames` plays a million. `npm run chaos -- hostile` sends such
- * frames to real nodes over SSH.
+ * `DISTKV_HOSTILE_FRAMES` says how many; `npm run chaos -- frames` plays a million. Real nodes get such frames over SSH
+ * by `npm run chaos -- hostile`.
  */
 import {
   type ClusterId,

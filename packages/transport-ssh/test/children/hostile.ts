@@ -10,8 +10,10 @@
  */
 import {
   type ClusterId,
+  decodeMessage,
   encodeMessage,
   type Incarnation,
+  laneOf,
   type NodeId,
   type PeerIdentity,
   type PeerMessage,
@@ -62,7 +64,6 @@ const { append, samples, vote } = TransportStation
 const over = [...samples("n1" as NodeId), vote(3), append(40)].filter((message) => "term" in message)
   .flatMap((message) => [1, overTerm].map((term) => ({ ...message, term: term as Term })))
 const valid = over.map((message) => frame(frameKind.message, encodeMessage(message)))
-const probe = frame(frameKind.message, encodeMessage(vote(1)))
 
 /** Whether a node may believe it and be none the wiser. */
 const isHarmless = (message: PeerMessage): boolean =>
@@ -70,24 +71,27 @@ const isHarmless = (message: PeerMessage): boolean =>
 
 type Lane = "raft" | "control"
 
-/** What a node makes of a frame: it ends the connection, or is a message without consequences, or neither. */
-const judge = (bytes: Buffer, lane: Lane): "ends" | "harmless" | "other" => {
+/** Whether a node reads a message of it, altered or not, that has no consequences. */
+const isUnderstood = (bytes: Buffer): boolean => {
+  if (bytes.length < 5 || bytes.readUInt32BE(0) !== bytes.length - 4 || bytes[4] !== frameKind.message) return false
+  try {
+    const message = decodeMessage(bytes.subarray(5))
+    return isHarmless(message) && laneOf(message) === "raft"
+  } catch {
+    return false
+  }
+}
+
+/** Whether a node ends the connection for it, and hears nothing before that could matter. */
+const isFlawed = (bytes: Buffer, lane: Lane): boolean => {
   const heard: Array<PeerMessage> = []
-  const { connection, lanes } = connectNowhere(
-    authorized,
-    self,
-    { _tag: "member" },
-    (message) => void heard.push(message)
-  )
+  const { connection, lanes } = connectNowhere(authorized, self, { _tag: "member" }, (message) => {
+    heard.push(message)
+  })
   lanes[lane].emit("data", Buffer.from(bytes))
-  const isAllHarmless = heard.every(isHarmless)
-  if (connection.closed) return isAllHarmless ? "ends" : "other"
-  const before = heard.length
-  // What waits for more would swallow it.
-  lanes.raft.emit("data", Buffer.from(probe))
-  const isWhole = lane === "raft" && !connection.closed && heard.length === before + 1
+  const { closed } = connection
   connection.destroy("over")
-  return isWhole && isAllHarmless ? "harmless" : "other"
+  return closed && heard.every(isHarmless)
 }
 
 /** Identities that are not the member's own; a node refuses them when they say who they are. */
@@ -154,9 +158,9 @@ const assault = async (): Promise<void> => {
   while (before.length < perConnection || last === undefined) {
     const bytes = altered(draw, valid)
     const lane = draw(4) === 0 ? "control" : "raft"
-    const verdict = judge(bytes, lane)
-    if (verdict === "harmless" && before.length < perConnection) before.push(bytes)
-    if (verdict === "ends") last = [lane, bytes]
+    if (isUnderstood(bytes)) {
+      if (before.length < perConnection) before.push(bytes)
+    } else if (last === undefined && isFlawed(bytes, lane)) last = [lane, bytes]
   }
   const [lane, bytes] = last
   const isEnded = await visit(helloOf(nodeId, { clusterId, incarnation }), (lanes) => {

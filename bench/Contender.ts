@@ -52,6 +52,8 @@ export interface LoadResult {
   readonly seconds: number
   /** Of the replies, as they were measured: nothing is added for calls that a slow one kept from being made. */
   readonly latency: Latency
+  /** Processor time of a load generator outside the processes that are measured, where it is known. */
+  readonly generatorSeconds?: number
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Processes that a benchmark starts: none outlives it, and what they use of the processor can be read. */
 import { type ChildProcess, fork, spawn, type SpawnOptions } from "node:child_process"
 import { once } from "node:events"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { constants } from "node:os"
 
 const started = new Set<ChildProcess>()
@@ -57,12 +57,21 @@ export const output = async (
   return printed
 }
 
-/** Microseconds of processor time, user's and system's, that a process has used since its start. */
-export const cpuMicros = (pid: number): number => {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ") // the name before may hold spaces
-  return (Number(fields[11]) + Number(fields[12])) * 10_000 // in clock ticks, of which a second has 100
+/** Nanoseconds on a processor; 0 for a thread that has ended meanwhile. */
+const threadNanos = (pid: number, thread: string): number => {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0])
+  } catch {
+    return 0
+  }
 }
+
+/**
+ * Microseconds of processor time, user's and system's, that a process' threads have used since their start. The
+ * process' own sum is in ticks of 10 ms, which is too coarse for measurements of a second.
+ */
+export const cpuMicros = (pid: number): number =>
+  readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + threadNanos(pid, thread) / 1000, 0)
 
 process.once("exit", () => started.forEach((child) => child.kill("SIGKILL")))
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

@@ -107,10 +107,11 @@ local function percentilesOf(summary, latency, parts)
 end
 
 function done(summary, latency)
+  local cpu = os.clock() -- of the whole process so far
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
   local p = percentilesOf(summary, latency, { 0.5, 0.9, 0.99, 0.999, 1 })
   io.write(string.format(
-    'RESULT {"operations":%d,"errors":%d,"seconds":%f,"latency":{"p50":%f,"p90":%f,"p99":%f,"p999":%f,"max":%f}}\n',
-    summary.requests - errors.status - errors.timeout, failed, summary.duration / 1e6, p[1], p[2], p[3], p[4], p[5]))
+    'RESULT {"operations":%d,"errors":%d,"seconds":%f,"generatorSeconds":%f,"latency":{"p50":%f,"p90":%f,"p99":%f,"p999":%f,"max":%f}}\n',
+    summary.requests - errors.status - errors.timeout, failed, summary.duration / 1e6, cpu, p[1], p[2], p[3], p[4], p[5]))
 end

@@ -24,8 +24,8 @@ import { atSite, measured, type Plan, planOf, type Site, steadily, warmUp } from
 import type { Section } from "../Section.ts"
 import { needWrk } from "../Tools.ts"
 
-/** A rise of the median by more than this is a regression, if it is sure. */
-const threshold = 1.05
+/** A rise of the median by more than this is a regression, if it is sure; less is not worth a word. */
+const threshold = 1.03
 
 /** By so much `--prove` slows a side down. */
 const slowedBy = 0.1

@@ -30,8 +30,9 @@ export const checkBulk = async (node: ChaosNode, keys: number, bytes: number) =>
     more = found.more
   }
   if (count !== keys) problems.push(`${node.id} has ${count} of ${keys} keys`)
-  for (let sample = 0; sample < samples; sample++) {
-    const n = Math.floor(sample * keys / samples)
+  const looked = Math.min(samples, keys)
+  for (let sample = 0; sample < looked; sample++) {
+    const n = Math.floor(sample * keys / looked)
     const { entries: [entry] } = await page(`prefix=${encodeURIComponent(bulkKey(n))}&limit=1`)
     if (entry === undefined || !Buffer.from(entry.value, "base64").equals(bulkValue(n, bytes))) {
       problems.push(`${node.id} has another value for ${bulkKey(n)}`)

@@ -26,7 +26,7 @@ import type { Leadership } from "../state/Leadership.ts"
 import { MemberSession } from "../state/MemberSession.ts"
 import type { MembershipLog } from "../state/MembershipLog.ts"
 import type { Administer, NodeMessage, Persisted } from "../state/NodeMessage.ts"
-import type { NodeObserver, NodeView } from "../state/Observer.ts"
+import type { FollowerView, NodeObserver, NodeView } from "../state/Observer.ts"
 import { PendingReads } from "../state/PendingReads.ts"
 import { PendingWrites } from "../state/PendingWrites.ts"
 import type { RaftLog } from "../state/RaftLog.ts"
@@ -124,7 +124,7 @@ export class NodeState {
   readonly startedAt: number
   commit: LogIndex
   readonly disk: Durability
-  progress: ReadonlyMap<NodeId, { readonly match: LogIndex; readonly next: LogIndex }> | null = null
+  progress: ReadonlyMap<NodeId, FollowerView> | null = null
   closing = false
   diskFull = false
   /** Bytes above the disk reserve, null where unlimited. */

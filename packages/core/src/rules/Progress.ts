@@ -57,6 +57,11 @@ export class Progress {
     return this.inflightBytes
   }
 
+  /** The appends on their way, in order: each ends after \`match\` and before \`next\`. */
+  get underWay(): ReadonlyArray<{ readonly last: LogIndex }> {
+    return this.inflight
+  }
+
   /** Whether an append may go out now, with `windowBytes` as the bound on what is unanswered. */
   maySend(windowBytes: number): boolean {
     if (this.refused || this.forgot) return false

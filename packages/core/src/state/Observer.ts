@@ -8,6 +8,13 @@ import type { Outcome } from "../domain/Outcome.ts"
 import type { LogId, LogIndex, Revision, Term } from "../domain/Position.ts"
 import type { Role } from "../domain/Role.ts"
 
+/** What a leader knows of a follower's log, and where the appends on their way to it end. */
+export interface FollowerView {
+  readonly match: LogIndex
+  readonly next: LogIndex
+  readonly underWay: ReadonlyArray<{ readonly last: LogIndex }>
+}
+
 /** A node's own state as its owner sees it; valid only during the call that it is passed to. */
 export interface NodeView {
   readonly id: NodeId
@@ -31,7 +38,7 @@ export interface NodeView {
   /** What the node believes to be durable. */
   readonly durable: { readonly term: Term; readonly votedFor: NodeId | null; readonly index: LogIndex }
   /** Of the followers, on a leader only. */
-  readonly progress: ReadonlyMap<NodeId, { readonly match: LogIndex; readonly next: LogIndex }> | null
+  readonly progress: ReadonlyMap<NodeId, FollowerView> | null
   readonly limits: Limits
   readonly pending: { readonly writes: number; readonly reads: number; readonly bytes: number }
   /** What the node holds for callers and peers, each number 0 when nobody wants anything; may be called at any time. */

@@ -6,13 +6,17 @@ import { machineFaults } from "./MachineFaults.ts"
 import { Operator } from "./Operator.ts"
 import type { Prng } from "./Prng.ts"
 import { processFaults } from "./ProcessFaults.ts"
+import { rotFaults } from "./RotFaults.ts"
 import type { SimCluster } from "./SimCluster.ts"
 import type { SimNode } from "./SimNode.ts"
 import { type FaultClass, isQuiet, type SimPlan } from "./SimPlan.ts"
 import { votersOf } from "./Voters.ts"
 
-/** Something that the adversary may do, by the class of faults that it belongs to. */
-export type Acts = Partial<Record<FaultClass, () => void>>
+/**
+ * Something that the adversary may do, by the class of faults that it belongs to. Returns whether anything came of it:
+ * only that counts. What takes effect later, or under another name, is counted when it does.
+ */
+export type Acts = Partial<Record<FaultClass, () => boolean>>
 
 /** What a run offers its adversary beside the cluster. */
 export interface AdversaryHooks<App> {
@@ -56,6 +60,7 @@ export class Adversary<App = never> {
       ...linkFaults(this),
       ...processFaults(this),
       ...diskFaults(this),
+      ...rotFaults(this),
       ...machineFaults(this),
       ...this.operator.acts()
     }
@@ -67,7 +72,11 @@ export class Adversary<App = never> {
   end(): void {
     this.active = false
     for (const id of this.lost) this.retire(this.cluster.node(id))
-    for (const { host } of this.cluster.nodes.values()) host?.trap.disarm()
+    for (const { disk, host } of this.cluster.nodes.values()) {
+      host?.trap.disarm()
+      disk.state.keepPieces()
+    }
+    this.operator.tell((name) => this.count(name))
   }
 
   /** The times a fault lasts are drawn around the election time-out. */
@@ -120,8 +129,12 @@ export class Adversary<App = never> {
     if (this.random.chance(0.5)) this.operator.order(node)
   }
 
-  /** A node whose disk was put back, and whom nobody has told so, would vote again: it goes for good. */
+  /**
+   * A node whose disk was put back, and whom nobody has told so, would vote again: it goes for good. So does one with a
+   * damaged row, which would end whenever somebody asks for that.
+   */
   private retire(node: SimNode<App>): void {
+    if (node.disk.state.isRotten) node.retire()
     if (!node.disk.isRolledBack) return
     this.cluster.network.muteVotes(node.id, false)
     if (node.disk.identity?.refused !== undefined) return this.count("told that it was rolled back")
@@ -157,14 +170,13 @@ export class Adversary<App = never> {
     })
   }
 
-  private next(acts: ReadonlyArray<readonly [string, () => void]>): void {
+  private next(acts: ReadonlyArray<readonly [string, () => boolean]>): void {
     const { pace } = this.plan
     const mean = isQuiet(pace, this.cluster.now - this.beganAt) ? pace.quietEventMs : pace.stormEventMs
     this.cluster.world.after(this.random.exponential(mean), () => {
       if (!this.active) return
       const [name, act] = this.random.pick(acts)
-      this.count(name)
-      act()
+      if (act()) this.count(name)
       this.cluster.world.drain()
       this.next(acts)
     })

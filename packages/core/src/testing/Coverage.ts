@@ -5,7 +5,7 @@
 import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { Role } from "../domain/Role.ts"
 import { ailments } from "./Ailment.ts"
-import { crashPoints } from "./CrashPoint.ts"
+import { crashPoints, rareCrashPoints } from "./CrashPoint.ts"
 import { type FaultClass, faultClasses } from "./SimPlan.ts"
 
 export class Coverage {
@@ -39,23 +39,31 @@ export interface CoverageTotals {
   readonly happenings: ReadonlyMap<string, number>
 }
 
-/** Fault classes under the name by which their occurrences are counted, where that is another one. */
+/**
+ * Fault classes under the name by which what they bring about is counted, among the faults or the happenings, where
+ * that is another one. An order that is given to a cluster is no more than a wish.
+ */
 const countedAs: Partial<Record<FaultClass, string>> = {
   drop: "dropped",
-  dropType: "dropped",
+  dropType: "droppedByType",
   delay: "spiked",
   clog: "clogged",
   duplicate: "duplicated",
   replay: "replayed",
   reorder: "reordered",
-  wipe: "wiped",
-  rot: "rotten",
-  rollback: "rolled back",
-  upgrade: "upgraded"
+  narrow: "overflowed",
+  join: "joined",
+  remove: "removed",
+  standing: "voter>learner",
+  address: "address changed",
+  transfer: "leadership handed over",
+  rotStart: "start refused",
+  rotSnapshot: "damaged snapshot judged",
+  replace: "came for a lost one"
 }
 
-/** Classes that change how a whole run goes, and have no occurrences of their own. */
-const uncounted: ReadonlyArray<FaultClass> = ["clockRate", "tight", "fuzz"]
+/** Classes that change how a whole run goes, and are counted once for each run that they are on in. */
+export const wholeRunClasses: ReadonlyArray<FaultClass> = ["clockRate", "clockFar", "tight", "fuzz"]
 
 const roles: ReadonlyArray<Role> = ["Follower", "Candidate", "Leader"]
 
@@ -78,7 +86,28 @@ const expectedMessages: ReadonlyArray<PeerMessage["_tag"]> = [
   "ForwardReply",
   "ReadIndexRequest",
   "ReadIndexReply",
-  "TimeoutNow"
+  "TimeoutNow",
+  "LinkReport",
+  "StateDigest",
+  "AdminRequest"
+]
+
+/** Messages that are said to followers, or to leaders, and to nobody else on purpose. */
+const expectedMeetings: ReadonlyArray<string> = [
+  "AdminReply@Follower",
+  "AdminReply@Leader",
+  "SnapshotPiece@Follower",
+  "SnapshotReply@Leader",
+  "Refused@Follower"
+]
+
+/** They meet others only where a role changes while they are under way. */
+const rareMeetings: ReadonlyArray<string> = [
+  "AdminReply@Candidate",
+  "SnapshotPiece@Candidate",
+  "SnapshotPiece@Leader",
+  "SnapshotReply@Candidate",
+  "SnapshotReply@Follower"
 ]
 
 /** What becomes of snapshots and members. */
@@ -92,11 +121,13 @@ const expectedHappenings: ReadonlyArray<string> = [
 
 /** Rarer by far than others: one of many that are drawn once in some runs. */
 const rareFaults: ReadonlyArray<string> = [
-  ...crashPoints.map((point) => `crash at ${point}`),
-  "told that it was rolled back"
+  ...[...crashPoints, ...rareCrashPoints].map((point) => `crash at ${point}`),
+  "told that it was rolled back",
+  "came where a removed one was"
 ]
 const rareHappenings: ReadonlyArray<string> = [
   "install ended with its process",
+  "damaged row read",
   "voter>learner",
   "learner>voter",
   "learner>gone",
@@ -109,14 +140,16 @@ export const missingFrom = (totals: CoverageTotals, times: number): ReadonlyArra
     names.filter((name) => (counts.get(name) ?? 0) < least).map((name) => `${name} (${counts.get(name) ?? 0})`)
   return [
     ...missing(
-      totals.faults,
-      faultClasses.filter((name) => !uncounted.includes(name)).map((name) => countedAs[name] ?? name)
+      new Map([...totals.happenings, ...totals.faults]),
+      faultClasses.map((name) => countedAs[name] ?? name)
     ),
     ...missing(totals.faults, rareFaults, Math.floor(times / 10)),
     ...missing(totals.transitions, expectedTransitions),
     ...missing(totals.happenings, expectedHappenings),
     ...missing(totals.happenings, rareHappenings, Math.floor(times / 10)),
-    ...missing(totals.meetings, expectedMessages.flatMap((message) => roles.map((role) => `${message}@${role}`)))
+    ...missing(totals.meetings, expectedMessages.flatMap((message) => roles.map((role) => `${message}@${role}`))),
+    ...missing(totals.meetings, expectedMeetings),
+    ...missing(totals.meetings, rareMeetings, Math.floor(times / 10))
   ]
 }
 

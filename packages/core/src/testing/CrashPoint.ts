@@ -25,14 +25,27 @@ export const crashPoints = [
   "TimeoutNow sent"
 ] as const
 
-export type CrashPoint = (typeof crashPoints)[number]
+/** Moments that only some nodes ever come to, drawn by a class of their own. */
+export const rareCrashPoints = [
+  "truncation issued",
+  "truncation done",
+  "compaction issued",
+  "compaction done",
+  "identity issued",
+  "identity done",
+  "SnapshotPiece sent",
+  "SnapshotReply sent"
+] as const
+
+export type CrashPoint = (typeof crashPoints)[number] | (typeof rareCrashPoints)[number]
 
 /** Passed by few nodes, and by those a few times in a run: a trap that waits for one node to pass never springs. */
 export const seldomPassed: ReadonlySet<CrashPoint> = new Set<CrashPoint>([
   "snapshot issued",
   "snapshot done",
   "install issued",
-  "install done"
+  "install done",
+  ...rareCrashPoints
 ])
 
 /** Waits for one point to be passed so many times. */

@@ -1,14 +1,15 @@
-/** Faults of disks: slow, hung, failing once or for a while, full, rotten, wiped. */
-import type { LogIndex } from "../domain/Position.ts"
+/** Faults of disks: slow, hung, failing once or for a while, full, wiped. */
 import type { Acts, Adversary } from "./Adversary.ts"
 import { FaultMaker } from "./FaultMaker.ts"
 
 class DiskFaults<App> extends FaultMaker<App> {
   readonly slowDisk = () => {
-    const { logDevice } = this.adversary.anyNode().disk
+    const node = this.adversary.anyNode()
+    const { logDevice } = node.disk
     const before = logDevice.faults.meanDelayMs
     logDevice.faults.meanDelayMs = this.random.between(0.1, 1.5) * this.electionTimeoutMs
     this.adversary.later(this.adversary.lasting(), () => void (logDevice.faults.meanDelayMs = before))
+    return node.isRunning
   }
 
   readonly hangDisk = () => {
@@ -23,6 +24,7 @@ class DiskFaults<App> extends FaultMaker<App> {
       if (!node.isRunning && !this.adversary.lost.has(node.id)) node.start()
     })
     this.adversary.reviveWhenStopped(node)
+    return node.isRunning
   }
 
   /** One write fails, or all do until the device is replaced. */
@@ -33,6 +35,7 @@ class DiskFaults<App> extends FaultMaker<App> {
     device.faults.failNext = isLasting ? Number.POSITIVE_INFINITY : 1
     if (isLasting) this.adversary.later(this.adversary.lasting() * 2, () => void (device.faults.failNext = 0))
     this.adversary.reviveWhenStopped(node)
+    return node.isRunning
   }
 
   /** The disk reserve is reached, which nodes see before it hurts. */
@@ -41,6 +44,7 @@ class DiskFaults<App> extends FaultMaker<App> {
     node.disk.spaceLeft = -1
     this.adversary.note(`the disk of ${node.id} is full`)
     this.adversary.later(this.adversary.lasting() * 2, () => void (node.disk.spaceLeft = 1_000_000))
+    return node.isRunning
   }
 
   /** There is no space at all: writes fail, and nothing of them is on the disk. */
@@ -53,40 +57,25 @@ class DiskFaults<App> extends FaultMaker<App> {
       for (const device of devices) device.faults.refuses = false
     })
     this.adversary.reviveWhenStopped(node)
+    return node.isRunning
   }
 
   /** The disk is replaced by an empty one: whoever was on it is a new node, and must not be taken for the old one. */
   readonly wipe = () => {
     const node = this.adversary.spareVoter()
     // The founder would found another cluster in its empty directory, which is nothing of this one.
-    if (node === null || (this.adversary.plan.begin === "joined" && node.id === "n1")) return
+    if (node === null || (this.adversary.plan.begin === "joined" && node.id === "n1")) return false
     this.adversary.lost.add(node.id)
-    this.adversary.count("wiped")
     node.crash()
     node.disk.isLost = true
     node.disk.wipe()
     this.adversary.note(`the disk of ${node.id} is wiped`)
     this.adversary.later(this.adversary.lasting(), () => node.start())
-  }
-
-  /** A bit of the durable log flips: the record must never be taken for another. */
-  readonly rot = () => {
-    const node = this.adversary.spareVoter()
-    if (node === null || node.disk.last === node.disk.base.index) return
-    this.adversary.lost.add(node.id)
-    this.adversary.count("rotten")
-    const index = this.random.int(node.disk.base.index + 1, node.disk.last) as LogIndex
-    node.disk.isLost = true
-    node.disk.flipBit(index, this.random.int(0, 100_000))
-    this.adversary.note(`a bit of entry ${index} flips on the disk of ${node.id}`)
-    if (this.random.chance(0.5)) {
-      node.crash()
-      this.adversary.later(this.adversary.lasting(), () => node.start())
-    }
+    return true
   }
 }
 
 export const diskFaults = <App>(adversary: Adversary<App>): Acts => {
-  const { slowDisk, hangDisk, failDisk, fullDisk, noSpace, wipe, rot } = new DiskFaults(adversary)
-  return { slowDisk, hangDisk, failDisk, fullDisk, noSpace, wipe, rot }
+  const { slowDisk, hangDisk, failDisk, fullDisk, noSpace, wipe } = new DiskFaults(adversary)
+  return { slowDisk, hangDisk, failDisk, fullDisk, noSpace, wipe }
 }

@@ -122,8 +122,13 @@ export class GlobalView {
   leaderChanges = 0
   /** The members by the last committed config entry. */
   members: ReadonlySet<NodeId> = new Set()
+  /** All that ever were, by a committed one. */
+  readonly everMembers = new Set<NodeId>()
+  /** Who has campaigned since leadership was handed over, in which term. */
+  private readonly handed = new Map<NodeId, Term>()
   private lastLeader: NodeId | null = null
   private standings: ReadonlyMap<NodeId, string> = new Map()
+  private readonly addresses = new Map<NodeId, string>()
   private readonly invariants: Array<Invariant> = []
 
   constructor(world: SimWorld) {
@@ -249,6 +254,7 @@ export class GlobalView {
   sent(from: NodeId, to: NodeId, message: PeerMessage, claim: DurableClaim | undefined): void {
     const node = this.nodes.get(from)
     if (node === undefined) return
+    if (message._tag === "VoteRequest" && message.transfer && !message.preVote) this.handed.set(from, message.term)
     for (const invariant of this.invariants) invariant.sent?.(node, to, message, claim)
   }
 
@@ -275,6 +281,7 @@ export class GlobalView {
     this.elections++
     if (this.lastLeader !== null && this.lastLeader !== node.id) this.leaderChanges++
     this.lastLeader = node.id
+    if (this.handed.get(node.id) === view.term) this.coverage.happened("leadership handed over")
     for (const invariant of this.invariants) invariant.elected?.(node, view)
     // The leader's own log object, so that the record grows with it.
     this.leaders.set(view.term, { node: node.id, log: node.log })
@@ -312,6 +319,12 @@ export class GlobalView {
     for (const [id, before] of this.standings) {
       const now = standings.get(id) ?? "gone"
       if (before !== now) this.coverage.happened(`${before}>${now}`)
+    }
+    for (const { address, id } of members) {
+      const before = this.addresses.get(id)
+      if (before !== undefined && before !== address) this.coverage.happened("address changed")
+      this.addresses.set(id, address)
+      this.everMembers.add(id)
     }
     this.standings = standings
     this.members = new Set(standings.keys())

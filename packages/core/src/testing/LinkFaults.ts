@@ -2,6 +2,7 @@
 import type { Acts, Adversary } from "./Adversary.ts"
 import { FaultMaker } from "./FaultMaker.ts"
 import { forgeEnvelope } from "./Forger.ts"
+import { cutsOfRing } from "./Ring.ts"
 
 class LinkFaults<App> extends FaultMaker<App> {
   /** Mends all links; in some runs the leader dies at that very moment, so that whoever was cut off may win. */
@@ -25,6 +26,7 @@ class LinkFaults<App> extends FaultMaker<App> {
       this.adversary.hooks.burst(node, this.random.int(5, 40))
     }
     this.healLater()
+    return this.cluster.ids.length > 1
   }
 
   readonly partition = () => {
@@ -32,6 +34,18 @@ class LinkFaults<App> extends FaultMaker<App> {
     const cut = this.random.int(1, Math.max(1, ids.length - 1))
     this.cluster.partition(ids.slice(0, cut), ids.slice(cut))
     this.healLater()
+    return ids.length > 1
+  }
+
+  /** Everybody reaches a majority, and no two the same one: each only those next to it in a drawn ring. */
+  readonly ring = () => {
+    const ids = this.random.shuffle(this.cluster.ids)
+    const cut = cutsOfRing(ids)
+    if (cut.length === 0) return false
+    this.adversary.note(`each reaches only those next to it in the ring ${ids.join(" ")}`)
+    for (const [a, b] of cut) this.cluster.network.partition([a], [b])
+    this.healLater()
+    return true
   }
 
   /** Some links lose everything in one direction. */
@@ -42,6 +56,7 @@ class LinkFaults<App> extends FaultMaker<App> {
     this.adversary.note(`${node} ${isDeaf ? "hears" : "reaches"} none of ${others.join(" ")}`)
     for (const other of others) isDeaf ? this.cluster.network.cut(other, node) : this.cluster.network.cut(node, other)
     this.healLater()
+    return others.length > 0
   }
 
   private readonly pairs = () =>
@@ -53,6 +68,7 @@ class LinkFaults<App> extends FaultMaker<App> {
     this.adversary.note(`no link ${cut.map(([a, b]) => `${a}-${b}`).join(" ")}`)
     for (const [a, b] of cut) this.cluster.partition([a], [b])
     this.healLater()
+    return cut.length > 0
   }
 
   /** One node is the only bridge between two halves. */
@@ -62,6 +78,7 @@ class LinkFaults<App> extends FaultMaker<App> {
     this.adversary.note(`only ${middle} reaches both sides`)
     this.cluster.partition(rest.slice(0, cut), rest.slice(cut))
     this.healLater()
+    return rest.length > 1
   }
 
   /** A node's links fail one after the other, and come back in another order. */
@@ -79,12 +96,13 @@ class LinkFaults<App> extends FaultMaker<App> {
         this.cluster.network.heal(other, node)
       })
     )
+    return others.length > 0
   }
 
   /** A link comes and goes. */
   readonly flap = () => {
     const [a, b] = this.random.shuffle(this.cluster.ids)
-    if (a === undefined || b === undefined) return
+    if (a === undefined || b === undefined) return false
     const period = this.random.between(0.2, 3) * this.electionTimeoutMs
     this.adversary.note(`link ${a}-${b} flaps every ${period.toFixed(0)} ms`)
     const toggle = (left: number, isUp: boolean) => {
@@ -95,16 +113,21 @@ class LinkFaults<App> extends FaultMaker<App> {
       if (left > 0) this.adversary.later(period, () => toggle(left - 1, !isUp))
     }
     toggle(this.random.int(2, 12), false)
+    return true
   }
 
   readonly clog = () => {
     const ms = this.adversary.lasting()
+    let clogged = 0
     for (const from of this.cluster.ids) {
       for (const to of this.cluster.ids) {
-        if (from !== to && this.random.chance(0.3)) this.cluster.network.clog(from, to, ms)
+        if (from === to || !this.random.chance(0.3)) continue
+        this.cluster.network.clog(from, to, ms)
+        clogged++
       }
     }
     this.adversary.note(`some links are clogged for ${ms.toFixed(0)} ms`)
+    return clogged > 0
   }
 
   /** Everything that a node sends, or is sent, takes long. */
@@ -119,26 +142,27 @@ class LinkFaults<App> extends FaultMaker<App> {
     this.adversary.later(this.adversary.lasting(), () => {
       for (const [from, to] of links) this.cluster.network.slow(from, to, 0)
     })
+    return links.length > 0
   }
 
   /** Somebody who may not says something that would matter. */
   readonly forge = () => {
     const target = this.adversary.anyNode()
     const { identity } = target.disk
-    if (!target.isRunning || identity?.clusterId == null || !this.cluster.isMember(target.id)) return
+    if (!target.isRunning || identity?.clusterId == null || !this.cluster.isMember(target.id)) return false
     // Only of members that it knows can it tell who is who.
     const { configs, log } = this.cluster.view.node(target.id)
     const members = log[(configs.at(-1) ?? 0) - 1]?.members ?? []
     const known = members.filter((id) => this.cluster.network.hasMet(target.id, id))
-    if (known.length === 0) return
+    if (known.length === 0) return false
     const other = this.cluster.node(this.random.pick(known))
-    this.cluster.network.inject(target.id, forgeEnvelope(this.random, identity.clusterId, other.disk))
+    return this.cluster.network.inject(target.id, forgeEnvelope(this.random, identity.clusterId, other.disk))
   }
 }
 
 export const linkFaults = <App>(adversary: Adversary<App>): Acts => {
-  const { isolate, partition, oneWay, partial, bridge, swizzle, flap, clog, slowLink, forge } = new LinkFaults(
+  const { isolate, partition, ring, oneWay, partial, bridge, swizzle, flap, clog, slowLink, forge } = new LinkFaults(
     adversary
   )
-  return { isolate, partition, oneWay, partial, bridge, swizzle, flap, clog, slowLink, forge }
+  return { isolate, partition, ring, oneWay, partial, bridge, swizzle, flap, clog, slowLink, forge }
 }

@@ -25,6 +25,7 @@ class MachineFaults<App> extends FaultMaker<App> {
     const still = this.times(1.5, 6)
     this.adversary.later(still, () => node.resume())
     this.adversary.later(still + this.times(0.1, 1.5), () => this.cluster.heal())
+    return node.isRunning
   }
 
   /**
@@ -49,6 +50,7 @@ class MachineFaults<App> extends FaultMaker<App> {
       if (!node.isRunning && !this.adversary.lost.has(node.id)) node.start()
     })
     this.adversary.reviveWhenStopped(node)
+    return node.isRunning
   }
 
   /** It misses so much that the others drop what it lacks; and once more while it is being helped. */
@@ -65,6 +67,7 @@ class MachineFaults<App> extends FaultMaker<App> {
       })
     }
     miss(this.random.int(0, 2))
+    return node.isRunning && this.cluster.ids.length > 1
   }
 
   private writeElsewhere(node: SimNode<App>): void {
@@ -81,19 +84,20 @@ class MachineFaults<App> extends FaultMaker<App> {
     const node = this.adversary.spareVoter()
     // The founder would found another cluster in an empty directory, to which its disk may come in the end.
     const isFounder = this.adversary.plan.begin === "joined" && node?.id === "n1"
-    if (node === null || isFounder || this.cluster.leader() === node.id) return
+    if (node === null || isFounder || this.cluster.leader() === node.id) return false
     const copy = node.disk.copy()
     this.adversary.later(this.adversary.lasting(), () => {
       const { disk } = node
       if (this.adversary.lost.size > 0 || node !== this.adversary.spareVoter(node) || disk.last <= copy.last) return
       this.adversary.lost.add(node.id)
-      this.adversary.count("rolled back")
+      this.adversary.count("rollback")
       this.cluster.network.muteVotes(node.id)
       node.crash()
       disk.restore(copy)
       this.adversary.note(`the disk of ${node.id} is put back to ${copy.last}`)
       this.adversary.later(this.times(0.1, 2), () => node.keepUp())
     })
+    return false
   }
 }
 

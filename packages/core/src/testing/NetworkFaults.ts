@@ -9,6 +9,8 @@ export interface NetworkFaults {
   meanDelayMs: number
   /** What one lane of a link carries in a millisecond, one message after the other. */
   bytesPerMs: number
+  /** What is on its way to one peer at most; what does not fit is dropped at once, as senders see. */
+  linkBytes: number
   /** How often a message is much later than the others, and by how much at most. */
   spikeChance: number
   spikeMs: number
@@ -31,6 +33,7 @@ export const calmNetwork = (): NetworkFaults => ({
   minDelayMs: 0.2,
   meanDelayMs: 0.5,
   bytesPerMs: Number.POSITIVE_INFINITY,
+  linkBytes: 16 * 1024 * 1024,
   spikeChance: 0,
   spikeMs: 0,
   dropChance: 0,
@@ -59,6 +62,8 @@ export interface NetworkCounts {
   sent: number
   delivered: number
   dropped: number
+  /** Dropped since their type was chosen to be. */
+  droppedByType: number
   duplicated: number
   replayed: number
   spiked: number
@@ -72,6 +77,7 @@ export const noCounts = (): NetworkCounts => ({
   sent: 0,
   delivered: 0,
   dropped: 0,
+  droppedByType: 0,
   duplicated: 0,
   replayed: 0,
   spiked: 0,

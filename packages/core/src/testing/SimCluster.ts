@@ -17,7 +17,7 @@
 import { Cause, type Effect, Exit, type Fiber } from "effect"
 import type { DistKv } from "../DistKv.ts"
 import type { SettingsInput } from "../DistKvSettings.ts"
-import type { NodeId } from "../domain/Identity.ts"
+import type { Address, NodeId } from "../domain/Identity.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { PeerMessage } from "../domain/PeerMessage.ts"
 import type { Term } from "../domain/Position.ts"
@@ -103,13 +103,26 @@ export class SimCluster<App = never> {
     return node
   }
 
-  /** Adds a node that is not started yet; it belongs to the cluster once it has joined or was added. */
-  addNode(id: string, start: SettingsInput["start"] = { join: [...this.nodes.keys()].map(addressOf) }): SimNode<App> {
+  /** Where nodes are, but for this address. */
+  private addressesBut(own: Address): ReadonlyArray<Address> {
+    return [...new Set([...this.nodes.values()].map(({ address }) => address))].filter((address) => address !== own)
+  }
+
+  /**
+   * Adds a node that is not started yet; it belongs to the cluster once it has joined or was added. It may be where
+   * another one was.
+   */
+  addNode(
+    id: string,
+    start?: SettingsInput["start"],
+    address: Address = addressOf(id)
+  ): SimNode<App> {
     const disk = new SimDisk(this.world, id as NodeId, {
       hardState: this.view.hardStateDurable.bind(this.view),
       written: this.view.logDurable.bind(this.view),
       broken: this.world.violate.bind(this.world),
-      snapshots: this.view.ledger
+      snapshots: this.view.ledger,
+      happened: this.view.coverage.happened.bind(this.view.coverage)
     })
     const { app, clocks, settings } = this.options
     const parts = {
@@ -117,11 +130,16 @@ export class SimCluster<App = never> {
       network: this.network,
       view: this.view,
       disk,
-      settings: { ...defaultSimSettings, ...settings, nodeId: id, start },
+      settings: {
+        ...defaultSimSettings,
+        ...settings,
+        nodeId: id,
+        start: start ?? { join: this.addressesBut(address) }
+      },
       clocks: clocks?.(id) ?? {},
       app: app ?? null
     }
-    const node = new SimNode<App>(parts, addressOf(id))
+    const node = new SimNode<App>(parts, address)
     node.onEnd = () => {
       if (node.condition !== "stopped" || disk.isLost || disk.logDevice.isFaulty || disk.stateDevice.isFaulty) return
       this.world.violate(

@@ -1,6 +1,14 @@
 /**
  * A simulated storage device with one queue: writes take time, are done in the order in which they were issued, and
  * are durable when they are done. A crash keeps a drawn prefix of the unfinished ones; each write is atomic.
+ *
+ * That is all that the real stores can show after a loss of power, and no less. The log's segments take one frame at a
+ * time, the next one when that is durable, and a frame (hard state, base and entries of one step) fits its checksums or
+ * is left out as a torn end; so sectors that are lost, torn or late make no other log than a prefix
+ * (`storage-lmdb/src/segments/SegmentRecovery.ts`, and its `PowerLoss.test.ts` with every such subset of sectors).
+ * An identity takes several steps, the file that names it last; before that the others count for nothing. A checkpoint
+ * and an installation are one commit of LMDB each, one after the other. Log and state are devices of their own, and any
+ * prefix of the one meets any of the other.
  */
 import { Effect } from "effect"
 import { StorageFailed } from "../DistKvError.ts"
@@ -31,6 +39,9 @@ export interface DeviceFaults {
  */
 const stuckAfterMs = 700
 
+/** In how many milliseconds of its own, in which it runs, a process that has to end has ended. */
+const endsWithinMs = 5000
+
 /** The points at which power may fail around a write, by what is written. */
 const pointsOf = {
   log: { issued: "log write issued", done: "log write done", told: "log write told" },
@@ -40,8 +51,12 @@ const pointsOf = {
   install: { issued: "install issued", done: "install done", told: null }
 } as const
 
+/** What a write of the log may be beside: each has points of its own. */
+export type Moment = "truncation" | "compaction" | "identity"
+
 interface PendingWrite {
   readonly what: keyof typeof pointsOf
+  readonly moment: Moment | null
   readonly issuedAt: number
   readonly apply: () => void
   readonly settle: (exit: Effect.Effect<void, StorageFailed>) => void
@@ -104,7 +119,11 @@ export class SimDevice {
   }
 
   /** Issues a write; `apply` is what it makes durable. Settles when it is done, whoever still waits. */
-  write(what: keyof typeof pointsOf, apply: () => void): Effect.Effect<void, StorageFailed> {
+  write(
+    what: keyof typeof pointsOf,
+    apply: () => void,
+    moment: Moment | null = null
+  ): Effect.Effect<void, StorageFailed> {
     return Effect.callback<void, StorageFailed>((resume) => {
       const host = this.host
       if (host === null || host.isDead) return
@@ -115,8 +134,9 @@ export class SimDevice {
       }
       if (this.failed) this.observer?.broken("D01", `${this.name} is written to after a write has failed: ${what}`)
       const issuedAt = this.world.now
-      this.queue.push({ what, issuedAt, apply, settle: (exit) => host.arrive(() => resume(exit)) })
+      this.queue.push({ what, moment, issuedAt, apply, settle: (exit) => host.arrive(() => resume(exit)) })
       host.trap.pass(pointsOf[what].issued)
+      if (moment !== null) host.trap.pass(`${moment} issued`)
       this.next()
     })
   }
@@ -134,6 +154,19 @@ export class SimDevice {
         }
       })
     })
+  }
+
+  /** Its process has just read what is damaged: it has to end. */
+  mustEnd(what: string): void {
+    const { host, world } = this
+    if (host === null) return
+    const began = host.runningMs
+    const look = () => {
+      if (host.isDead || this.isFaulty) return
+      if (host.runningMs - began < endsWithinMs) world.after(endsWithinMs, look)
+      else this.observer?.broken("D02", `${this.name}: its process goes on although it has read ${what}`)
+    }
+    world.after(endsWithinMs, look)
   }
 
   /** Ends a hang: what waits goes on. */
@@ -215,6 +248,7 @@ export class SimDevice {
     const points = pointsOf[write.what]
     const { host } = this
     if (host?.trap.pass(points.done) === true) return
+    if (write.moment !== null && host?.trap.pass(`${write.moment} done`) === true) return
     write.settle(Effect.void)
     if (points.told !== null) host?.trap.pass(points.told)
   }

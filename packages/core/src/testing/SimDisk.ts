@@ -28,6 +28,8 @@ export interface DiskObserver {
   /** Entries from `from` on were replaced by `entries`. */
   readonly written: (node: NodeId, from: LogIndex, removed: ReadonlyArray<LogEntry>) => void
   readonly snapshots: SnapshotLedger
+  /** Something that a run should have shown. */
+  readonly happened: (name: string) => void
   /** The node asked for something that no program should. */
   readonly broken: (invariant: string, message: string) => void
 }
@@ -50,6 +52,8 @@ export class SimDisk {
   hardState: HardState | null = null
   /** It was wiped or damaged: its node is out of the run, and may end itself. */
   isLost = false
+  /** What a start reads and finds damaged; null where all is sound. */
+  damaged: string | null = null
   /** Where a bit was flipped last; 0 where none was, or the record is gone. */
   private rottenAt = logStart.index
   /** Bytes left before the reserve is reached; null is unlimited. */
@@ -62,6 +66,8 @@ export class SimDisk {
   isRolledBack = false
   /** What it held whenever it was wiped, or put back; the last first. */
   private readonly lost: Array<{ readonly base: LogIndex; readonly entries: ReadonlyArray<LogEntry> }> = []
+  /** The last index once all writes that were asked for are done. */
+  private issuedLast = logStart.index
   private readonly world: SimWorld
   private readonly observer: DiskObserver | null
 
@@ -114,6 +120,7 @@ export class SimDisk {
     this.logDevice.attach(host)
     this.stateDevice.attach(host)
     this.state.attach()
+    this.issuedLast = this.last
     return { log: this.logStore(), state: this.state.store() }
   }
 
@@ -141,6 +148,7 @@ export class SimDisk {
     this.base = logStart
     this.entries = []
     this.rottenAt = logStart.index
+    this.damaged = null
     this.state.wipe()
   }
 
@@ -190,12 +198,15 @@ export class SimDisk {
         this.logDevice.write("log", () => {
           this.hardState ??= { term: 0 as Term, votedFor: null }
           this.identity = identity
-        }),
+        }, "identity"),
       write: (write) => {
         const copy: LogWrite = { ...write, entries: write.entries.map(copyEntry) }
-        return this.logDevice.write(copy.hardState === null ? "log" : "vote", () => this.apply(copy))
+        const first = copy.entries[0]?.index ?? this.issuedLast + 1
+        const moment = first <= this.issuedLast ? "truncation" : null
+        this.issuedLast = copy.entries.at(-1)?.index ?? copy.reset?.index ?? this.issuedLast
+        return this.logDevice.write(copy.hardState === null ? "log" : "vote", () => this.apply(copy), moment)
       },
-      compact: (to) => this.logDevice.write("log", () => this.compact(to)),
+      compact: (to) => this.logDevice.write("log", () => this.compact(to), "compaction"),
       read: (from, to, maxBytes) => this.logDevice.read(() => this.readEntries(from, to, maxBytes)),
       spaceLeft: Effect.sync(() => this.spaceLeft)
     })
@@ -269,6 +280,10 @@ export class SimDisk {
   }
 
   private recovered(): RecoveredLog {
+    if (this.damaged !== null) {
+      this.observer?.happened("start refused")
+      throw new StorageFailed({ message: `${this.node}: the ${this.damaged} is damaged: its checksum is wrong` })
+    }
     const terms: Array<TermRun> = []
     for (const entry of this.entries) {
       const checked = readRecord(entry.record)

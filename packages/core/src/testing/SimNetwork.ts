@@ -39,6 +39,7 @@ interface LinkState {
   clogUntil: number
   /** Milliseconds that everything takes longer. */
   extraMs: number
+  /** Of first copies: what the network makes of them weighs nothing on the sender. */
   bytesOnTheWay: number
   /** When the last message of each lane arrives, where order is kept. */
   readonly lastArrival: LaneTimes
@@ -54,6 +55,8 @@ const sendPoints = new Map<PeerMessage["_tag"], CrashPoint>([
   ["VoteReply", "VoteReply sent"],
   ["ForwardReply", "ForwardReply sent"],
   ["ReadIndexReply", "ReadIndexReply sent"],
+  ["SnapshotPiece", "SnapshotPiece sent"],
+  ["SnapshotReply", "SnapshotReply sent"],
   ["TimeoutNow", "TimeoutNow sent"]
 ])
 
@@ -61,7 +64,6 @@ const isOfVotes = ({ _tag }: PeerMessage): boolean =>
   _tag === "VoteRequest" || _tag === "VoteReply" || _tag === "TimeoutNow"
 
 const maxFrameBytes = 4 * 1024 * 1024
-const maxBytesOnTheWay = 16 * 1024 * 1024
 
 export class SimNetwork {
   readonly world: SimWorld
@@ -192,13 +194,17 @@ export class SimNetwork {
     this.arrive(packet, endpoint ?? { identity: null, clusterId: null })
   }
 
-  /** Delivers a message with an envelope of the test's own making, as a foreign node could send it. */
-  inject(to: string, envelope: Envelope): void {
+  /**
+   * Delivers a message with an envelope of the test's own making, as a foreign node could send it. Returns whether
+   * anybody listens.
+   */
+  inject(to: string, envelope: Envelope): boolean {
     const endpoint = this.endpoints.get(to as NodeId)
-    if (endpoint === undefined) return
+    if (endpoint === undefined || endpoint.host.isDead) return false
     this.world.timeline.record(this.world.now, to, () => `<~ ${envelope.from}: ${messageText(envelope.message)}`)
     endpoint.host.arrive(() => endpoint.deliver(envelope))
     this.world.drain()
+    return true
   }
 
   /** Sends a message; false when it is dropped at once. Called by endpoints. */
@@ -211,7 +217,9 @@ export class SimNetwork {
     this.world.timeline.mix(crc32(bytes))
     const packet: Packet = { from, to, message, bytes, sentAt: this.world.now }
     const link = this.link(from, to)
-    if (bytes.length > maxFrameBytes || link.bytesOnTheWay + bytes.length > maxBytesOnTheWay) {
+    // One message is always taken: else what is larger than the bound would never arrive.
+    const isFull = link.bytesOnTheWay > 0 && link.bytesOnTheWay + bytes.length > this.faults.linkBytes
+    if (bytes.length > maxFrameBytes || isFull) {
       this.counts.overflowed++
       return false
     }
@@ -261,9 +269,9 @@ export class SimNetwork {
   private dispatch(endpoint: Endpoint, packet: Packet, link: LinkState): void {
     const faults = this.faults
     const random = this.random
-    const dropChance = Math.max(faults.dropChance, faults.dropTypes.get(packet.message._tag) ?? 0)
-    if (random.chance(dropChance)) {
-      this.counts.dropped++
+    const ofType = faults.dropTypes.get(packet.message._tag) ?? 0
+    if (random.chance(Math.max(faults.dropChance, ofType))) {
+      this.counts[ofType > faults.dropChance ? "droppedByType" : "dropped"]++
       this.note(packet, "lost")
       return
     }
@@ -279,7 +287,8 @@ export class SimNetwork {
     if (!faults.reorders) arrival = Math.max(arrival, link.lastArrival[lane])
     else if (arrival < link.lastArrival[lane]) this.counts.reordered++
     link.lastArrival[lane] = Math.max(arrival, link.lastArrival[lane])
-    this.travel(endpoint, packet, link, arrival)
+    link.bytesOnTheWay += packet.bytes.length
+    this.travel(endpoint, packet, link, arrival, () => void (link.bytesOnTheWay -= packet.bytes.length))
     if (random.chance(faults.duplicateChance)) {
       this.counts.duplicated++
       this.travel(endpoint, packet, link, arrival + random.exponential(faults.meanDelayMs))
@@ -290,8 +299,7 @@ export class SimNetwork {
     }
   }
 
-  private travel(sender: Speaker, packet: Packet, link: LinkState, arrival: number): void {
-    link.bytesOnTheWay += packet.bytes.length
+  private travel(sender: Speaker, packet: Packet, link: LinkState, arrival: number, left = () => {}): void {
     // What the sender says of itself is said when the connection opens.
     const speaker: Speaker = { identity: sender.identity, clusterId: sender.clusterId }
     const land = () => {
@@ -300,7 +308,7 @@ export class SimNetwork {
         this.world.after(link.clogUntil - this.world.now, land)
         return
       }
-      link.bytesOnTheWay -= packet.bytes.length
+      left()
       if (link.isCut || !this.accepts(packet.to, packet.from) || !this.accepts(packet.from, packet.to)) {
         this.counts.cut++
         this.note(packet, "cut")

@@ -48,6 +48,8 @@ export class SimNode<App = never> {
   condition: Condition = "down"
   /** Why the node ended itself. */
   failure: Cause.Cause<unknown> | null = null
+  /** Whether it was taken away for good. */
+  isGone = false
   /** How often it was started. */
   runs = 0
   /** How often power failed while it ran. */
@@ -88,7 +90,7 @@ export class SimNode<App = never> {
 
   /** Starts a process, unless one runs. */
   start(): void {
-    if (this.isRunning) return
+    if (this.isRunning || this.isGone) return
     const { clocks, disk, view, world } = this.parts
     this.runs++
     this.condition = "starting"
@@ -113,6 +115,8 @@ export class SimNode<App = never> {
       if (this.run?.host === host) {
         this.run.services = services
         this.condition = "up"
+        const { damaged } = this.disk
+        if (damaged !== null) world.violate("D04", `${this.id} serves, although its ${damaged} is damaged`)
         this.onUp(this)
       }
       yield* Context.get(services, DistKv).stopped
@@ -140,6 +144,12 @@ export class SimNode<App = never> {
     host.crash()
     this.disk.crash()
     this.finish("down")
+  }
+
+  /** It is taken away: nobody starts it again. */
+  retire(): void {
+    this.isGone = true
+    this.crash()
   }
 
   /** Lets power fail when the process that runs now passes this point for the so-manieth time. */

@@ -56,7 +56,16 @@ export const faultClasses = [
   "sick",
   "lag",
   "rollback",
-  "upgrade"
+  "upgrade",
+  "ring",
+  "strobe",
+  "clockFar",
+  "narrow",
+  "crashRare",
+  "rotRow",
+  "rotStart",
+  "rotSnapshot",
+  "replace"
 ] as const
 export type FaultClass = (typeof faultClasses)[number]
 
@@ -71,7 +80,7 @@ export interface PlanOverrides {
 }
 
 /** The classes of a run of power cuts: each cut, and what makes it meet unfinished work. */
-const powerClasses: ReadonlyArray<FaultClass> = ["crash", "crashPoint", "crashAll", "coup"]
+const powerClasses: ReadonlyArray<FaultClass> = ["crash", "crashPoint", "crashAll", "coup", "crashRare"]
 const maybeWithPower: ReadonlyArray<FaultClass> = ["slowDisk", "tight", "fuzz", "delay", "join"]
 
 /**
@@ -135,6 +144,9 @@ export const drawPlan = (seed: number, overrides: PlanOverrides = {}): SimPlan =
   if (isShrinking && losing.some((name) => classes.has(name))) {
     for (const name of random.fork("shrink").pick([["remove", "standing"], losing] as const)) classes.delete(name)
   }
+  if (classes.has("remove") || classes.has("standing")) {
+    for (const name of ["rotRow", "rotStart"] as const) classes.delete(name)
+  }
   for (const off of overrides.off ?? []) classes.delete(off)
   const size = random.fork("size")
   const nodes = overrides.nodes ?? size.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7])
@@ -192,7 +204,7 @@ const powerPace = (electionTimeoutMs: number): Pace => ({
 
 /** The slowest and the fastest clock that a run may draw. */
 export const clockRates = (classes: ReadonlySet<FaultClass>): readonly [slowest: number, fastest: number] =>
-  classes.has("clockRate") ? [0.6, 1.7] : [0.999, 1.001]
+  classes.has("clockFar") ? [0.5, 2] : classes.has("clockRate") ? [0.6, 1.7] : [0.999, 1.001]
 
 const rateRatio = (classes: ReadonlySet<FaultClass>): number => {
   const [slowest, fastest] = clockRates(classes)
@@ -252,6 +264,7 @@ const drawNetwork = (random: Prng, classes: ReadonlySet<FaultClass>, electionTim
   meanDelayMs: classes.has("delay") ? random.between(0.01, 0.1) * electionTimeoutMs : random.between(0.05, 1),
   spikeChance: classes.has("delay") ? random.between(0, 0.05) : 0,
   spikeMs: random.between(0.1, 3) * electionTimeoutMs,
+  ...(classes.has("narrow") ? { linkBytes: random.fork("narrow").pick([300, 2000, 20_000]) } : {}),
   dropChance: classes.has("drop") ? random.between(0, 0.3) : 0,
   dropTypes: classes.has("dropType")
     ? new Map([[

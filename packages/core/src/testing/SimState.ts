@@ -39,6 +39,10 @@ export class SimState {
   private generation = 0
   /** Whether a snapshot is on its way in. */
   private isReceiving = false
+  /** The row in which a bit was flipped; null where none was, or it was written anew. */
+  private rotten: Key | null = null
+  /** A bit that flips in the next piece of a snapshot that is kept, as a number that tells which. */
+  private flip: number | null = null
   private rows = new Map<Key, Entry>()
   private history: Array<HistoryEvent> = []
   private sessions = new SessionRowMap()
@@ -64,7 +68,33 @@ export class SimState {
     this.observer = observer
   }
 
+  /** The keys of all rows. */
+  get keys(): ReadonlyArray<Key> {
+    return [...this.rows.keys()]
+  }
+
+  /** Whether a row is damaged. */
+  get isRotten(): boolean {
+    return this.rotten !== null
+  }
+
+  /** Flips a bit of the row of this key. */
+  flipRow(key: Key): void {
+    this.rotten = key
+  }
+
+  /** A bit of the next piece of a snapshot that is kept flips: which, follows from the number. */
+  flipNextPiece(which: number): void {
+    this.flip = which
+  }
+
+  /** Pieces are kept as they come. */
+  keepPieces(): void {
+    this.flip = null
+  }
+
   wipe(): void {
+    this.rotten = null
     this.meta = null
     this.installed = null
     this.rows = new Map()
@@ -85,6 +115,7 @@ export class SimState {
   }
 
   restore(copy: StateCopy): void {
+    this.rotten = null
     this.meta = copy.meta
     this.installed = copy.installed
     this.rows = new Map(copy.rows)
@@ -106,7 +137,7 @@ export class SimState {
         }
         return Effect.suspend(() => this.device.write("checkpoint", () => this.apply(copy)))
       },
-      getUnsafe: (key) => this.rows.get(key),
+      getUnsafe: (key) => this.row(key),
       scanUnsafe: (scan) => this.scan(scan),
       eventAtUnsafe: (revision) => this.history.find((event) => event.revision >= revision),
       sessionsUnsafe: () => this.sessions.all(),
@@ -136,15 +167,23 @@ export class SimState {
     if (this.isReceiving) this.observer?.snapshots.replaced()
     this.isReceiving = true
     const receiver = new MemoryReceiver()
+    let isDamaged = false
     let prepared: ReadSnapshot | null = null
     return {
       // A file beside the state: what becomes of it harms nothing else.
       append: (bytes) =>
-        this.device.read(() => receiver.append(bytes)).pipe(
+        this.device.read(() => {
+          isDamaged ||= this.flip !== null
+          receiver.append(this.kept(bytes))
+        }).pipe(
           Effect.mapError(({ message }) => new SnapshotUnwritten({ message }))
         ),
       prepare: Effect.gen({ self: this }, function*() {
+        if (isDamaged) this.observer?.happened("damaged snapshot judged")
         const snapshot = yield* receiver.read
+        if (isDamaged) {
+          this.observer?.broken("D03", `${this.node} takes a snapshot in which a bit has flipped for whole`)
+        }
         for (let i = 0; i < preparingWrites; i++) yield* this.device.write("snapshot", () => {})
         prepared = snapshot
         return snapshot.header
@@ -160,7 +199,26 @@ export class SimState {
     }
   }
 
+  /** What is on the disk of a piece. */
+  private kept(piece: Uint8Array): Uint8Array {
+    const { flip } = this
+    if (flip === null || piece.length === 0) return piece
+    this.flip = null
+    const kept = Uint8Array.from(piece)
+    kept[flip % kept.length]! ^= 1 << (flip >>> 29)
+    return kept
+  }
+
+  /** The row of this key as it is stored; who reads a damaged one learns so. */
+  private row(key: Key): Entry | undefined {
+    if (key !== this.rotten) return this.rows.get(key)
+    this.observer?.happened("damaged row read")
+    this.device.mustEnd("a damaged row")
+    throw new StorageFailed({ message: `${this.node}: the row of ${key} is damaged: its checksum is wrong` })
+  }
+
   private replace({ header, rows }: ReadSnapshot): void {
+    this.rotten = null
     const meta = metaOfSnapshot(header)
     this.checkMonotonic(meta)
     this.meta = meta
@@ -178,6 +236,7 @@ export class SimState {
     this.checkMonotonic(checkpoint.meta)
     this.meta = checkpoint.meta
     for (const [key, entry] of checkpoint.rows) {
+      if (key === this.rotten) this.rotten = null
       if (this.rows.has(key) !== (entry !== null)) this.sorted = null
       if (entry === null) this.rows.delete(key)
       else this.rows.set(key, entry)
@@ -195,7 +254,7 @@ export class SimState {
       if (scan.from !== null && compareKeys(key, scan.from) < 0) continue
       if (scan.to !== null && compareKeys(key, scan.to) >= 0) continue
       if (scan.prefix !== null && !key.startsWith(scan.prefix)) continue
-      const entry = this.rows.get(key)
+      const entry = this.row(key)
       if (entry !== undefined) yield scan.keysOnly ? withoutValue(entry) : entry
     }
   }

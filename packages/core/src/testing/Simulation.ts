@@ -7,6 +7,7 @@ import { DistKv } from "../DistKv.ts"
 import { Adversary } from "./Adversary.ts"
 import { textOf } from "./AppliedHistory.ts"
 import { CalmPhase } from "./CalmPhase.ts"
+import { wholeRunClasses } from "./Coverage.ts"
 import { History, resultText } from "./History.ts"
 import {
   acknowledgedWritesAreKept,
@@ -263,8 +264,10 @@ class Simulation {
   /** Nobody wants anything any more: what nodes hold for others goes, at the latest when its deadline comes. */
   private rest(): void {
     const { view, world } = this.cluster
-    // A node that is no member, or has lost what made it one, goes on asking to be one.
-    if (this.adversary.lost.size > 0 || !this.cluster.ids.every((id) => this.cluster.isMember(id))) return
+    // A node that is no member, or has lost what made it one, goes on asking to be one, and others hold what it asks.
+    for (const node of this.cluster.nodes.values()) {
+      if (node.disk.isLost || this.adversary.lost.has(node.id) || !this.cluster.isMember(node.id)) node.retire()
+    }
     const limit = world.now + 12_000
     world.runWhile(limit, () => leftovers(view).length > 0)
     for (const what of leftovers(view)) world.violate("I28", what)
@@ -367,8 +370,8 @@ class Simulation {
   }
 
   private faultCounts(): Readonly<Record<string, number>> {
-    const { clogged, cut, dropped, duplicated, overflowed, reordered, replayed, spiked } = this.cluster.network.counts
-    const network = { clogged, cut, dropped, duplicated, overflowed, reordered, replayed, spiked }
-    return { ...network, ...Object.fromEntries(this.adversary.counts) }
+    const { delivered: _, sent: __, ...network } = this.cluster.network.counts
+    const wholeRun = wholeRunClasses.filter((name) => this.plan.classes.has(name)).map((name) => [name, 1] as const)
+    return { ...network, ...Object.fromEntries([...wholeRun, ...this.adversary.counts]) }
   }
 }

@@ -3,14 +3,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { planOf } from "../../src/testing/SimPlan.ts"
 import { simulatePlan } from "../../src/testing/Simulation.ts"
 
+/** Classes of faults that came later: without them these seeds take the paths that they took. */
+const later = "ring-strobe-clockFar-narrow-crashRare-rotRow-rotStart-rotSnapshot-replace"
+
 const reported: ReadonlyArray<readonly [token: string, what: string]> = [
-  ["40061", "a node on a wiped disk was taken for one without a log when it started for the second time"],
-  ["52659", "a node that had replaced a damaged record was taken for one without a log when it started again"],
-  ["61599", "a held-up node was blamed for a write that it began before it could hear of the last one's failure"],
-  ["67761", "a node gave its vote although it had been refused while its disk hung"],
-  ["102407", "a node whose storage failed while it closed wrote its last checkpoint nevertheless"],
+  [`40061.off-${later}`, "a node on a wiped disk was taken for one without a log when it started for the second time"],
   [
-    "71033.d7522.off-duplicate-replay-coup-clockRate-tight-fuzz",
+    `52659.off-${later}`,
+    "a node that had replaced a damaged record was taken for one without a log when it started again"
+  ],
+  [
+    `61599.off-${later}`,
+    "a held-up node was blamed for a write that it began before it could hear of the last one's failure"
+  ],
+  [`67761.off-${later}`, "a node gave its vote although it had been refused while its disk hung"],
+  [`102407.off-${later}`, "a node whose storage failed while it closed wrote its last checkpoint nevertheless"],
+  [
+    `71033.d7522.off-duplicate-replay-coup-clockRate-tight-fuzz-${later}`,
     "a member that an operator had added, and nobody had met, was taken for a stranger when it came first"
   ]
 ]

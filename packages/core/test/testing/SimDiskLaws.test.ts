@@ -37,7 +37,7 @@ describe("the simulated state", () => {
       const disk = new SimDisk(world, "n1" as NodeId)
       const harness: StateStoreHarness = {
         open: Effect.sync(() => disk.attach(world.host("n1")).state),
-        damage: null
+        damage: (key) => Effect.sync(() => disk.state.flipRow(key))
       }
       assert.isNull(flawOf(world, check(harness)))
     })

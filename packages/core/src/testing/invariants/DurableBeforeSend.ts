@@ -1,11 +1,12 @@
 /**
- * Nothing is promised that a crash could take back: a vote, a candidacy and an acknowledgement leave a node only when
- * what they say is on its disk (paper figure 2: "updated on stable storage before responding").
+ * Nothing is promised that a crash could take back: a vote, a candidacy and an acknowledgement, also that of a whole
+ * snapshot, leave a node only when what they say is on its disk (paper figure 2: "updated on stable storage before
+ * responding").
  */
 import { getU32 } from "../../domain/Bytes.ts"
 import type { NodeId } from "../../domain/Identity.ts"
 import type { PeerMessage } from "../../domain/PeerMessage.ts"
-import type { LogIndex, Term } from "../../domain/Position.ts"
+import type { LogId, LogIndex, Term } from "../../domain/Position.ts"
 import type { DurableClaim } from "../../Transport.ts"
 import type { GlobalView, NodeRecord } from "../GlobalView.ts"
 import type { Invariant } from "./Invariant.ts"
@@ -41,6 +42,14 @@ export const durableBeforeSend = (world: GlobalView): Invariant => {
     }
   }
 
+  /** That all of a snapshot is there says that the disk's state stands at its end, or that its log has that entry. */
+  const checkSnapshot = (node: NodeRecord, { index, term }: LogId) => {
+    const { disk } = node
+    if (disk.isLost || disk.termAt(index) === term) return
+    if (Math.max(disk.base.index, disk.state.meta?.applied.index ?? 0) >= index) return
+    fail(node, `says that it has the snapshot of ${term}.${index}`)
+  }
+
   const checkMessage = (node: NodeRecord, to: NodeId, message: PeerMessage) => {
     switch (message._tag) {
       case "VoteRequest":
@@ -56,6 +65,9 @@ export const durableBeforeSend = (world: GlobalView): Invariant => {
         return
       case "AppendReply":
         if (message.matched) checkAcknowledgement(node, message.term, message.index)
+        return
+      case "SnapshotReply":
+        if (message.progress === "done") checkSnapshot(node, message.id.last)
         return
       default:
         return

@@ -33,10 +33,16 @@ export const bounded = (view: GlobalView, steps = { taken: 0 }): Invariant => ({
   }
 })
 
-/** What nodes that run still hold, although nobody wants anything of them. */
-export const leftovers = (view: GlobalView): ReadonlyArray<string> =>
-  [...view.nodes.values()].filter((node) => node.isUp).flatMap(({ held, id }) =>
-    Object.entries(held()).filter(([, count]) => count !== 0).map(([what, count]) =>
-      `${id} still holds ${count} ${what}`
-    )
+/**
+ * What nodes that run still hold, although nobody wants anything of them. What is on its way to a member that is gone
+ * stays so, within the window that there is for each.
+ */
+export const leftovers = (view: GlobalView): ReadonlyArray<string> => {
+  const up = [...view.nodes.values()].filter((node) => node.isUp)
+  const isWhole = [...view.members].every((id) => view.node(id).isUp)
+  return up.flatMap(({ held, id }) =>
+    Object.entries(held()).filter(([what, count]) => count !== 0 && (isWhole || what !== "bytes on their way")).map((
+      [what, count]
+    ) => `${id} still holds ${count} ${what}`)
   )
+}

@@ -52,6 +52,11 @@ export class AppliedHistory {
     return true
   }
 
+  /** Whether a value was written. A guarded write whose guard failed is in the log, but has no effect. */
+  hasEffect(value: string): boolean {
+    return (this.writesOf.get(value) ?? []).some((index) => this.commands[index - 1]?.outcome._tag !== "CompareFailed")
+  }
+
   private noteValue(value: Uint8Array, index: number): void {
     const text = textOf(value)
     const indexes = this.writesOf.get(text)

@@ -97,6 +97,12 @@ export const resultText = ({ result }: Call): string => {
   }
 }
 
+/** A call and what became of it, for a message. */
+export const evidenceOf = (call: Call): string => `#${call.id} on ${call.node} ${callText(call)} -> ${resultText(call)}`
+
+/** What it was answered; null where it was not. */
+export const outputOf = (call: Call): CallOutput | null => call.result._tag === "Answered" ? call.result.output : null
+
 export class History {
   readonly calls: Array<Call> = []
   /** What clients were told for good of writes whose answer was lost. */

@@ -9,15 +9,7 @@ import { textOf } from "./AppliedHistory.ts"
 import { CalmPhase } from "./CalmPhase.ts"
 import { wholeRunClasses } from "./Coverage.ts"
 import { History, resultText } from "./History.ts"
-import {
-  acknowledgedWritesAreKept,
-  failuresAreFinal,
-  isLinearizable,
-  nobodyIsStranded,
-  nothingIsInvented,
-  outcomesAreTrue,
-  staleReadsKeepOrder
-} from "./invariants/HistoryChecks.ts"
+import { historyChecks } from "./invariants/historyChecks.ts"
 import { leftovers } from "./invariants/Quiescence.ts"
 import { calmNetwork } from "./NetworkFaults.ts"
 import { orderPatienceMs } from "./Operator.ts"
@@ -325,16 +317,8 @@ class Simulation {
   private judge(): void {
     const { history } = this
     const { applied } = this.cluster.view
-    const checks: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
-      ["I15", acknowledgedWritesAreKept(history, applied)],
-      ["I16", nothingIsInvented(history, applied)],
-      ["I27", failuresAreFinal(history, applied)],
-      ["I17", outcomesAreTrue(history, applied)],
-      ["I29", nobodyIsStranded(history)],
-      ["I18", isLinearizable(history, applied)],
-      ["I20", staleReadsKeepOrder(history)]
-    ]
-    for (const [id, problems] of checks) {
+    for (const [id, check] of historyChecks) {
+      const problems = check(history, applied)
       if (problems[0] === undefined) continue
       const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ""
       this.cluster.world.violate(id, problems[0] + more)

@@ -39,7 +39,7 @@ class RotFaults<App> extends FaultMaker<App> {
   /** Power fails, and afterwards its term and vote, or who it is, cannot be read: it must not start. */
   readonly rotStart = () => {
     // Any node would do at any time, and one is lost in a run at most: others shall have their turn.
-    const node = this.random.chance(0.3) ? this.adversary.spareVoter() : null
+    const node = this.random.chance(0.6) ? this.adversary.spareVoter() : null
     if (node === null || node.disk.identity === null) return false
     this.adversary.lost.add(node.id)
     node.disk.isLost = true

@@ -145,4 +145,25 @@ describe("membership", () => {
     assert.strictEqual(cluster.call(helper, set("k", "1", { timeout: 10_000 })).revision, 1)
     cluster.converge()
   })
+
+  it("another node comes under a new name where a lost one was, whichever of the two changes is first", () => {
+    for (const comesFirst of [true, false]) {
+      const cluster = SimCluster.make({ nodes: 3 })
+      leaderOf(cluster)
+      const lost = cluster.node("n3")
+      lost.retire()
+      cluster.until("a leader without it", () => cluster.leader() !== null && cluster.leader() !== lost.id)
+      const remove = () => cluster.call("n1", Effect.flatMap(DistKv, (kv) => kv.members.remove("n3")))
+      if (!comesFirst) remove()
+      const successor = cluster.addNode("n4", undefined, lost.address)
+      assert.strictEqual(successor.address, "n3:7000")
+      cluster.restart("n4")
+      cluster.until("n4 a voter", () => cluster.view.standingOf(successor.id) === "voter", 30_000)
+      if (comesFirst) remove()
+      lost.start()
+      assert.isFalse(lost.isRunning, "it was taken away")
+      assert.deepStrictEqual(votersOf(cluster, "n4"), ["n1", "n2", "n4"])
+      cluster.converge()
+    }
+  })
 })

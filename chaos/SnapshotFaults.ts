@@ -16,8 +16,8 @@ const mebi = 1024 * 1024
 
 /** With these a node that was away for a second needs a snapshot, which is then some seconds on its way. */
 export const smallLog: SettingsInput = {
-  checkpointInterval: "200 millis",
-  limits: { logEntries: 50, logBytes: mebi, snapshotBytesPerSecond: 4 * mebi }
+  checkpointInterval: "100 millis",
+  limits: { logEntries: 10, logBytes: mebi, snapshotBytesPerSecond: 4 * mebi }
 }
 
 /** What the snapshots hold at least: so many values of so many bytes. */
@@ -71,7 +71,7 @@ export const killAtInstall: Fault = {
     await cluster.launch(victim)
     const begins = until("a snapshot is on its way", 10_000, () => isReceiving(victim) ? true : undefined, 2)
     if (!await begins.catch(() => false)) return
-    await sleep(random.between(0, 2500))
+    await sleep(random.between(0, 1200))
     const isAmid = isReceiving(victim)
     await kill(site, victim, false)
     if (isAmid) tally.note(killed)

@@ -2,7 +2,7 @@
  * A node with settings for which the program has no flags, composed of the server's layers as `distkv start` composes
  * them; it takes those of its flags that runs give:
  *
- *   node chaos/node.ts '{"limits":{"logEntries":50}}' start --data-dir …
+ *   node chaos/node.ts '{"limits":{"logEntries":10}}' start --data-dir …
  */
 import { DistKv, type SettingsInput } from "@distkv/core"
 import { HttpServer, ServerLayer } from "@distkv/server"

@@ -57,13 +57,15 @@ const countedAs: Partial<Record<FaultClass, string>> = {
   standing: "voter>learner",
   address: "address changed",
   transfer: "leadership handed over",
-  rotStart: "start refused",
   rotSnapshot: "damaged snapshot judged",
   replace: "came for a lost one"
 }
 
 /** Classes that change how a whole run goes, and are counted once for each run that they are on in. */
 export const wholeRunClasses: ReadonlyArray<FaultClass> = ["clockRate", "clockFar", "tight", "fuzz"]
+
+/** Of these one befalls one node of a run at most, so each is seldom: a few must be seen, and all of them often. */
+const losses: ReadonlyArray<FaultClass> = ["wipe", "rot", "rollback", "rotRow", "rotStart"]
 
 const roles: ReadonlyArray<Role> = ["Follower", "Candidate", "Leader"]
 
@@ -128,6 +130,7 @@ const rareFaults: ReadonlyArray<string> = [
 const rareHappenings: ReadonlyArray<string> = [
   "install ended with its process",
   "damaged row read",
+  "start refused",
   "voter>learner",
   "learner>voter",
   "learner>gone",
@@ -138,11 +141,14 @@ const rareHappenings: ReadonlyArray<string> = [
 export const missingFrom = (totals: CoverageTotals, times: number): ReadonlyArray<string> => {
   const missing = (counts: ReadonlyMap<string, number>, names: ReadonlyArray<string>, least = times) =>
     names.filter((name) => (counts.get(name) ?? 0) < least).map((name) => `${name} (${counts.get(name) ?? 0})`)
+  const lost = losses.reduce((sum, name) => sum + (totals.faults.get(name) ?? 0), 0)
   return [
     ...missing(
       new Map([...totals.happenings, ...totals.faults]),
-      faultClasses.map((name) => countedAs[name] ?? name)
+      faultClasses.filter((name) => !losses.includes(name)).map((name) => countedAs[name] ?? name)
     ),
+    ...missing(totals.faults, losses, Math.floor(times / 4)),
+    ...missing(new Map([["losses", lost]]), ["losses"]),
     ...missing(totals.faults, rareFaults, Math.floor(times / 10)),
     ...missing(totals.transitions, expectedTransitions),
     ...missing(totals.happenings, expectedHappenings),

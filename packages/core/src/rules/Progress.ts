@@ -57,7 +57,7 @@ export class Progress {
     return this.inflightBytes
   }
 
-  /** The appends on their way, in order: each ends after \`match\` and before \`next\`. */
+  /** The appends on their way, in order: each ends after `match` and before `next`. */
   get underWay(): ReadonlyArray<{ readonly last: LogIndex }> {
     return this.inflight
   }

@@ -35,9 +35,9 @@ export interface DeviceFaults {
 
 /**
  * A write that takes longer, with its wait for those before it, may be taken for stuck: simulated commit time-outs are
- * at least one second, less drift.
+ * at least one second, by clocks that run up to twice as fast.
  */
-const stuckAfterMs = 700
+const stuckAfterMs = 480
 
 /** In how many milliseconds of its own, in which it runs, a process that has to end has ended. */
 const endsWithinMs = 5000

@@ -18,6 +18,7 @@ const reported: ReadonlyArray<readonly [token: string, what: string]> = [
   ],
   [`67761.off-${later}`, "a node gave its vote although it had been refused while its disk hung"],
   [`102407.off-${later}`, "a node whose storage failed while it closed wrote its last checkpoint nevertheless"],
+  ["300384", "a write of half a second was called stuck by a clock that ran twice as fast, and the node blamed for it"],
   [
     `71033.d7522.off-duplicate-replay-coup-clockRate-tight-fuzz-${later}`,
     "a member that an operator had added, and nobody had met, was taken for a stranger when it came first"

@@ -25,8 +25,9 @@ export interface Calm {
 export interface CalmOptions {
   readonly electionTimeoutMs: number
   readonly heartbeatMs: number
-  /** The rate of the slowest clock. */
+  /** The rates of the slowest and of the fastest clock. */
   readonly slowestRate: number
+  readonly fastestRate: number
   /** Members that are out of the run: they are what is wrong with it. */
   readonly lost: ReadonlySet<string>
 }
@@ -97,8 +98,8 @@ export class CalmPhase<App> {
       case "standsStill":
         return this.alternate(() => node.pause(), () => node.resume())
       case "slowDisk":
-        // As slow as can be without being taken for stuck.
-        node.disk.logDevice.faults.minDelayMs = 500
+        // As slow as can be without being taken for stuck, which is after a second on the node's own clock.
+        node.disk.logDevice.faults.minDelayMs = Math.min(500, 900 / this.options.fastestRate)
         return
       case "slowLink":
         for (const other of others) {

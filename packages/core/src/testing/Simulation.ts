@@ -231,10 +231,12 @@ class Simulation {
     const { adversary, cluster, plan } = this
     this.isCalm = true
     cluster.run(orderPatienceMs)
+    const [slowestRate, fastestRate] = clockRates(plan.classes)
     const phase = new CalmPhase(cluster, cluster.world.random.fork("calm"), {
       electionTimeoutMs: plan.electionTimeoutMs,
       heartbeatMs: plan.heartbeatMs,
-      slowestRate: clockRates(plan.classes)[0],
+      slowestRate,
+      fastestRate,
       lost: adversary.lost
     })
     cluster.view.coverage.happened(phase.run())

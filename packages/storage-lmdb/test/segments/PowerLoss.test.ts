@@ -20,7 +20,11 @@ const nextStep = (draw: Draw, model: Model): Step => {
     const { index, term } = model.entries[Math.floor(draw() * model.entries.length)]!
     return { ...nothing, base: { term, index } }
   }
-  if (kind < 0.1) return { ...nothing, base: { term: term as Term, index: (last + 5) as LogIndex }, reset: true }
+  if (kind < 0.1) {
+    // A snapshot's last entry is beyond the log, or where the log has another one.
+    const index = draw() < 0.5 ? last + 5 : model.base.index + Math.ceil(draw() * (last - model.base.index))
+    return { ...nothing, base: { term: term as Term, index: index as LogIndex }, reset: true }
+  }
   if (kind < 0.15) return nothing
   const conflict = kind < 0.25 ? Math.floor(draw() * Math.min(20, last - model.base.index)) : 0
   const first = last + 1 - conflict

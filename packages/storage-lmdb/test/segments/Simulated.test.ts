@@ -32,13 +32,13 @@ const follow = (cluster: SimCluster, id: string): ReadonlyArray<Life> => {
   let issued: (() => Step) | null = null
   const { logDevice } = disk
   const write = logDevice.write.bind(logDevice)
-  logDevice.write = (what, apply) => {
+  logDevice.write = (what, apply, ...moment) => {
     const step = issued
     return write(what, () => {
       const made = step?.()
       apply()
       if (made !== undefined) lives.at(-1)?.steps.push(made)
-    })
+    }, ...moment)
   }
   const issue = <A>(step: () => Step, begin: () => A): A => {
     issued = step

@@ -138,5 +138,25 @@ export const logCompactionLaws: ReadonlyArray<LogStoreLaw> = [
           }))
         yield* opened(harness, (store) => expectLog("opened again", store, entries(2, 36, 37), id(2, 35)))
       })
+  ),
+
+  law(
+    "a log that begins anew before its old end keeps nothing of what came after",
+    (harness) =>
+      Effect.gen(function*() {
+        yield* founded(harness, (store) =>
+          Effect.gen(function*() {
+            yield* write(store, log)
+            yield* reset(harness, store, id(2, 35))
+            yield* expectLog("before its old end", store, [], id(2, 35))
+            yield* expectStorageFailed("a hole", write(store, entries(2, 37, 37)))
+          }))
+        yield* opened(harness, (store) =>
+          Effect.gen(function*() {
+            yield* expectLog("opened again", store, [], id(2, 35))
+            yield* write(store, entries(4, 36, 37))
+            yield* expectLog("gone on", store, entries(4, 36, 37), id(2, 35))
+          }))
+      })
   )
 ]

@@ -14,10 +14,13 @@ import { until } from "./Waiting.ts"
 
 const mebi = 1024 * 1024
 
-/** With these a node that was away for a second needs a snapshot, which is then some seconds on its way. */
+/**
+ * With these a node that was away for a second needs a snapshot, which is then some seconds on its way. The log has to
+ * hold what comes meanwhile, or the node would need the next one as soon as it had it.
+ */
 export const smallLog: SettingsInput = {
   checkpointInterval: "100 millis",
-  limits: { logEntries: 10, logBytes: mebi, snapshotBytesPerSecond: 4 * mebi }
+  limits: { logEntries: 200, logBytes: mebi, snapshotBytesPerSecond: 4 * mebi }
 }
 
 /** What the snapshots hold at least: so many values of so many bytes. */
@@ -49,6 +52,16 @@ export class Installs {
   }
 }
 
+const numberIn = (metrics: string, name: string): number =>
+  Number(new RegExp(`^${name} (\\d+)$`, "m").exec(metrics)?.[1] ?? Number.NaN)
+
+/** How far a node has committed, and before which index its log has nothing any more. */
+const logOf = async (node: ChaosNode): Promise<{ readonly committed: number; readonly begins: number }> => {
+  const { body } = await node.ask("GET", "/metrics")
+  const committed = numberIn(body, "distkv_raft_proposals_committed_index")
+  return { committed, begins: committed - numberIn(body, "distkv_raft_log_entries") }
+}
+
 const isReceiving = (node: ChaosNode): boolean => {
   const file = join(node.directory, "incoming.snapshot")
   return existsSync(file) && (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0
@@ -67,8 +80,16 @@ export const killAtInstall: Fault = {
     const { node: leader } = await cluster.someLeader(30_000)
     const victim = random.pick(cluster.nodes.filter((node) => node !== leader))
     await kill(site, victim, false)
-    await sleep(random.between(1000, 2500))
+    const { committed } = await logOf(leader)
+    const needsOne = until(
+      `${victim.id} needs a snapshot`,
+      10_000,
+      async () => (await logOf(leader)).begins > committed ? true : undefined
+    )
+    // Another may be behind as well, and the log be kept for its sake.
+    const isBehind = await needsOne.catch(() => false)
     await cluster.launch(victim)
+    if (!isBehind) return
     const begins = until("a snapshot is on its way", 10_000, () => isReceiving(victim) ? true : undefined, 2)
     if (!await begins.catch(() => false)) return
     await sleep(random.between(0, 1200))

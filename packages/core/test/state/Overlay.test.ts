@@ -34,6 +34,15 @@ class Changes {
 
 const overlayOver = (state: MemoryState) => new Overlay(make(state))
 
+/** An overlay over a store whose reads are counted. */
+const counted = () => {
+  const state = new MemoryState()
+  const store = make(state)
+  const reads = { count: 0 }
+  const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads.count++, store.getUnsafe(key)) })
+  return { changes: new Changes(), state, overlay, reads }
+}
+
 /** Writes the frozen layer to the store, as a checkpoint does. */
 const save = (overlay: Overlay, state: MemoryState, revision: number) => {
   state.checkpoint(checkpoint(revision, [], overlay.freeze()))
@@ -134,35 +143,27 @@ describe("an overlay", () => {
   })
 
   it("remembers keys up to a bound, and forgets none that the store does not have", () => {
-    const changes = new Changes()
-    const state = new MemoryState()
-    let reads = 0
-    const store = make(state)
-    const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads++, store.getUnsafe(key)) })
+    const { changes, overlay, reads, state } = counted()
     overlay.add(changes.event("saved", new Uint8Array(1)))
     save(overlay, state, changes.revision)
     overlay.add(changes.event("dirty", new Uint8Array(2)))
     const look = (key: string) => overlay.metadata(key as Key)?.modRevision
     assert.strictEqual(look("saved"), 2)
-    assert.strictEqual(reads, 0)
+    assert.strictEqual(reads.count, 0)
     for (let i = 0; i < 40_000; i++) assert.isUndefined(look(`absent ${i}`))
-    assert.strictEqual(reads, 40_000)
+    assert.strictEqual(reads.count, 40_000)
     assert.strictEqual(look("saved"), 2)
-    assert.strictEqual(reads, 40_001)
+    assert.strictEqual(reads.count, 40_001)
     assert.strictEqual(look("dirty"), 3)
-    assert.strictEqual(reads, 40_001)
+    assert.strictEqual(reads.count, 40_001)
   })
 
   it("remembers what is read again and again, until it changes", () => {
-    const changes = new Changes()
-    const state = new MemoryState()
-    let reads = 0
-    const store = make(state)
-    const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads++, store.getUnsafe(key)) })
+    const { changes, overlay, reads, state } = counted()
     const read = (key: string, times: number) => {
-      reads = 0
+      reads.count = 0
       for (let i = 0; i < times; i++) overlay.get(key as Key)
-      return reads
+      return reads.count
     }
     overlay.add(changes.event("x", new Uint8Array(1)))
     assert.strictEqual(read("x", 10), 0)
@@ -181,15 +182,11 @@ describe("an overlay", () => {
   })
 
   it("remembers entries up to so many bytes, and none that is large beside that", () => {
-    const changes = new Changes()
-    const state = new MemoryState()
-    let reads = 0
-    const store = make(state)
-    const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads++, store.getUnsafe(key)) })
+    const { changes, overlay, reads, state } = counted()
     const readAll = (keys: ReadonlyArray<string>, times: number) => {
-      reads = 0
+      reads.count = 0
       for (let i = 0; i < times; i++) for (const key of keys) overlay.get(key as Key)
-      return reads
+      return reads.count
     }
     const few = Array.from({ length: 60 }, (_, i) => `few ${i}`)
     const many = Array.from({ length: 200 }, (_, i) => `many ${i}`)
@@ -205,16 +202,12 @@ describe("an overlay", () => {
   })
 
   it("counts only what it remembers", () => {
-    const changes = new Changes()
-    const state = new MemoryState()
-    let reads = 0
-    const store = make(state)
-    const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads++, store.getUnsafe(key)) })
+    const { changes, overlay, reads, state } = counted()
     const large = new Uint8Array(200 * 1024)
     const readsOf = (key: string) => {
-      reads = 0
+      reads.count = 0
       for (let i = 0; i < 8; i++) overlay.get(key as Key)
-      return reads
+      return reads.count
     }
     const put = (key: string) => {
       overlay.add(changes.event(key, large))

@@ -22,7 +22,7 @@ export class Progress {
   state: "Probe" | "Replicate" | "Snapshot" = "Probe"
   match = 0 as LogIndex
   next: LogIndex
-  /** In Probe: an append is out and neither answer nor heartbeat has come since. */
+  /** In Probe: an append is out and no answer has come since, neither to it nor to a heartbeat. */
   paused = false
   /** The link took an append no more; nothing is tried until the follower answers or the next heartbeat is due. */
   refused = false
@@ -143,11 +143,6 @@ export class Progress {
    */
   judge(hint: LogId, round: number): void {
     if (hint.index < this.match && round > this.matchedInRound) this.forgot = true
-  }
-
-  /** Starts over from what is known for certain, since nothing was heard for too long. */
-  restart(): void {
-    this.probe((this.match + 1) as LogIndex)
   }
 
   private probe(next: LogIndex): void {

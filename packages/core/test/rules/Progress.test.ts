@@ -13,7 +13,6 @@ const Step = Schema.TaggedUnion({
   Deliver: { place: natural(8) },
   Repeat: { place: natural(8) },
   Lose: { place: natural(8) },
-  Restart: {},
   Heartbeat: {}
 })
 
@@ -48,6 +47,11 @@ class Conversation {
     const sent = Math.min(count, this.leader.length - previous)
     this.under.push({ to: "follower", previous, count: sent })
     if (sent > 0 || this.progress.state === "Probe") this.progress.sent(index(previous + sent), sent)
+  }
+
+  /** Asks whether the logs agree where the next entries go. */
+  heartbeat(): void {
+    this.under.push({ to: "follower", previous: this.progress.next - 1, count: 0 })
   }
 
   deliver(message: Message): void {
@@ -90,23 +94,23 @@ describe("what a leader knows of a follower", () => {
     const talk = new Conversation(...pairOf(stem, left, right))
     for (const step of steps) {
       if (step._tag === "Send") talk.send(step.count)
-      else if (step._tag === "Restart") talk.progress.restart()
-      else if (step._tag === "Heartbeat") {
-        talk.under.push({ to: "follower", previous: talk.progress.next - 1, count: 0 })
-      } else if (talk.under.length > 0) {
+      else if (step._tag === "Heartbeat") talk.heartbeat()
+      else if (talk.under.length > 0) {
         const place = step.place % talk.under.length
         const [message] = step._tag === "Repeat" ? talk.under.slice(place) : talk.under.splice(place, 1)
         if (step._tag !== "Lose" && message !== undefined) talk.deliver(message)
       }
       talk.check()
     }
+    // All that was under way is lost; heartbeats find out what the follower lacks.
     talk.under = []
-    talk.progress.restart()
     for (let rounds = 0; talk.progress.match < talk.leader.length || talk.under.length > 0; rounds++) {
       assert.isAtMost(rounds, 20 * (talk.leader.length + 2), "they never agree")
       const message = talk.under.shift()
-      if (message === undefined) talk.send(2)
-      else talk.deliver(message)
+      if (message === undefined) {
+        talk.heartbeat()
+        talk.send(2)
+      } else talk.deliver(message)
       talk.check()
     }
     assert.deepStrictEqual(talk.follower.slice(0, talk.leader.length), talk.leader)

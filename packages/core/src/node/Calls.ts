@@ -116,15 +116,14 @@ export class Calls {
     const { state } = this.node
     const { consistency } = demand
     const stale = consistency === "stale"
-    const now = this.now()
     // Another level than `linearizable` needs nobody's word where this node's state is enough.
     if (
       consistency !== "linearizable" && demand.minRevision <= state.machine.revision &&
-      (stale || holdsLease(state, now))
+      (stale || holdsLease(state, this.now()))
     ) return done(this.lookNow(() => look(consistency)))
     this.admission.reads++
     const read: PendingRead = {
-      deadline: now + timeout,
+      deadline: this.now() + timeout,
       minRevision: demand.minRevision,
       readIndex: null,
       settled: false,

@@ -87,11 +87,20 @@ export const checkKey = (key: string): Result.Result<string, InvalidRequest> => 
   return Result.succeed(key)
 }
 
-const empty: Query = new Map()
+type ParsedQuery = Result.Result<Query, InvalidRequest>
+
+const empty: ParsedQuery = Result.succeed(new Map())
+/** What was parsed last: most callers ask with the same query again and again. */
+let last = { text: "", query: empty }
 
 /** Form-decodes a query; a name given twice, an incomplete escape or invalid UTF-8 make it invalid. */
-export const parseQuery = (text: string): Result.Result<Query, InvalidRequest> => {
-  if (text === "") return Result.succeed(empty)
+export const parseQuery = (text: string): ParsedQuery => {
+  if (text === "") return empty
+  if (text !== last.text) last = { text, query: formDecodeAll(text) }
+  return last.query
+}
+
+const formDecodeAll = (text: string): ParsedQuery => {
   const query = new Map<string, string>()
   for (const part of text.split("&")) {
     if (part === "") continue

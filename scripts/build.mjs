@@ -10,9 +10,7 @@ readArguments("npm run build", {})
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 const packages = readdirSync(join(root, "packages")).map((name) => join("packages", name))
 
-for (const path of packages) {
-  for (const made of ["dist", "tsconfig.tsbuildinfo"]) rmSync(join(root, path, made), { recursive: true, force: true })
-}
+for (const path of packages) rmSync(join(root, path, "dist"), { recursive: true, force: true })
 /** @param {string} command @param {ReadonlyArray<string>} args */
 const run = (command, args) => execFileSync(command, args, { cwd: root, stdio: "inherit" })
 try {

@@ -106,7 +106,8 @@ export const floods = async (args: ReadonlyArray<string>): Promise<void> => {
     for (const target of round % 2 === 0 ? ["sink", "node"] as const : ["node", "sink"] as const) {
       const from = nowMicros()
       const { longest, made, refused } = await flood(place, cluster, targets[target], ms, crowd)
-      latencies[target].push(...writesIn(cluster, from, from + ms * 1000))
+      // Not spread into `push`: a call takes only so many arguments.
+      latencies[target] = latencies[target].concat(writesIn(cluster, from, from + ms * 1000))
       console.log(`  ${target}: ${latencies[target].length} writes so far, ${made} knocked, ${refused} let go`)
       counts[`connections at the ${target}`] = (counts[`connections at the ${target}`] ?? 0) + made
       counts[`most at once at the ${target}`] = Math.max(counts[`most at once at the ${target}`] ?? 0, longest)

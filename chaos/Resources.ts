@@ -4,7 +4,7 @@
  * next one, which knows it by the process id in its name.
  */
 import { execFileSync } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { constants } from "node:os"
 import { join } from "node:path"
 
@@ -37,11 +37,15 @@ export const systemIfPossible = (command: string, ...args: ReadonlyArray<string>
   }
 }
 
+/** Stands in a directory that later runs leave alone. */
+const keptMark = "kept"
+
 /** A directory of this run, removed at its end unless it is to be kept. */
 export const makeDirectory = (parent: string, keep: () => boolean): string => {
   const directory = mkdtempSync(join(parent, named("")))
   atEnd(() => {
-    if (!keep()) rmSync(directory, { recursive: true, force: true })
+    if (keep()) writeFileSync(join(directory, keptMark), "")
+    else rmSync(directory, { recursive: true, force: true })
   })
   return directory
 }
@@ -87,7 +91,8 @@ export const removeLeftovers = (parent: string): void => {
     if (name !== undefined && madeByDeadRun(name)) systemIfPossible("umount", "--lazy", path)
   }
   for (const name of readdirSync(parent)) {
-    if (madeByDeadRun(name)) rmSync(join(parent, name), { recursive: true, force: true })
+    if (!madeByDeadRun(name) || existsSync(join(parent, name, keptMark))) continue
+    rmSync(join(parent, name), { recursive: true, force: true })
   }
 }
 

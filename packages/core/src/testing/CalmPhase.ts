@@ -25,6 +25,8 @@ export interface Calm {
 export interface CalmOptions {
   readonly electionTimeoutMs: number
   readonly heartbeatMs: number
+  /** World milliseconds in which all nodes must be equal before it begins. */
+  readonly equalWithinMs: number
   /** The rates of the slowest and of the fastest clock. */
   readonly slowestRate: number
   readonly fastestRate: number
@@ -52,9 +54,8 @@ export class CalmPhase<App> {
   /** Returns what was wrong, for the coverage. */
   run(): string {
     const { cluster, options } = this
-    const { electionTimeoutMs, heartbeatMs, lost, slowestRate } = options
-    const limit = 60 * electionTimeoutMs
-    cluster.until("one leader and equal nodes (I30)", () => cluster.isConverged(), limit)
+    const { electionTimeoutMs, equalWithinMs, heartbeatMs, lost, slowestRate } = options
+    cluster.until("one leader and equal nodes (I30)", () => cluster.isConverged(), equalWithinMs)
     const leader = cluster.leader()!
     const record = cluster.view.node(leader)
     const voters = record.log[(record.configs.at(-1) ?? 0) - 1]?.voters ?? []

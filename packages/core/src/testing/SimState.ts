@@ -156,7 +156,7 @@ export class SimState {
       this.sessions.all()
     )
     this.world.timeline.mix(stored.id.checksum)
-    this.observer?.snapshots.built(stored.id.last, this.generation)
+    this.observer?.snapshots.built(stored.id, this.generation)
     const read = (offset: number, length: number) =>
       Effect.flatMap(Effect.orDie(this.device.read(() => null)), () => stored.read(offset, length))
     return { ...stored, read }

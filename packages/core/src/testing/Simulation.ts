@@ -4,6 +4,7 @@
  */
 import { Context, Effect } from "effect"
 import { DistKv } from "../DistKv.ts"
+import type { SettingsInput } from "../DistKvSettings.ts"
 import { Adversary } from "./Adversary.ts"
 import { textOf } from "./AppliedHistory.ts"
 import { CalmPhase } from "./CalmPhase.ts"
@@ -66,6 +67,9 @@ export interface SimReport {
 const callsPerMinute = 50
 const minuteMs = 60_000
 
+/** Whether snapshots take so long that what comes after them may not be kept. */
+const isSlow = ({ limits }: SettingsInput): boolean => (limits?.snapshotBytesPerSecond ?? 1_000_000) < 1_000_000
+
 /** The command that runs a plan again. */
 export const replayCommand = (plan: SimPlan): string => `npm run sim -- --replay ${tokenOf(plan)}`
 
@@ -79,6 +83,7 @@ class Simulation {
   private readonly history = new History()
   private readonly adversary: Adversary
   private serial = 0
+  private isFounded = false
   private isLoaded = true
   private isCalm = false
   private recoveryMs = 0
@@ -118,6 +123,7 @@ class Simulation {
   run(): SimReport {
     try {
       this.cluster.start(60 * this.plan.electionTimeoutMs)
+      this.isFounded = true
       this.adversary.begin()
       this.suffer()
       this.recover()
@@ -147,7 +153,9 @@ class Simulation {
 
   private pace(patientMs: number, thinkMs: number): CallPace {
     if (!this.isLoaded) return null
-    const isStorm = !this.isCalm && (this.beganAt === null || !isQuiet(this.plan.pace, this.cluster.now - this.beganAt))
+    // Under full load a log may outgrow its bounds many times over before a slow snapshot has reached a joining member.
+    const isCalm = this.isCalm || (!this.isFounded && isSlow(this.plan.settings))
+    const isStorm = !isCalm && (this.beganAt === null || !isQuiet(this.plan.pace, this.cluster.now - this.beganAt))
     return isStorm ? { thinkMs, isPatient: false } : { thinkMs: patientMs, isPatient: true }
   }
 
@@ -217,7 +225,8 @@ class Simulation {
     }
     cluster.mend()
     const healedAt = cluster.now
-    cluster.until("a leader after all faults (I30)", () => cluster.leaderServes(), 10 * plan.electionTimeoutMs)
+    const limit = 10 * plan.electionTimeoutMs + this.snapshotsMs()
+    cluster.until("a leader after all faults (I30)", () => cluster.leaderServes(), limit)
     this.recoveryMs = cluster.now - healedAt
     cluster.run(5 * plan.electionTimeoutMs)
     const before = this.history.answered()
@@ -235,6 +244,7 @@ class Simulation {
     const phase = new CalmPhase(cluster, cluster.world.random.fork("calm"), {
       electionTimeoutMs: plan.electionTimeoutMs,
       heartbeatMs: plan.heartbeatMs,
+      equalWithinMs: this.equalWithinMs(),
       slowestRate,
       fastestRate,
       lost: adversary.lost
@@ -243,12 +253,28 @@ class Simulation {
     this.isCalm = false
   }
 
+  /**
+   * How long it may take until all others have got a snapshot: one after the other at the rate that is set, on a slow
+   * clock, and each piece twice, since one that was read for somebody who had it already takes its time too.
+   */
+  private snapshotsMs(): number {
+    const { cluster, plan } = this
+    const perSecond = plan.settings.limits?.snapshotBytesPerSecond ?? Number.POSITIVE_INFINITY
+    const [slowestRate] = clockRates(plan.classes)
+    return 2 * (cluster.nodes.size - 1) * cluster.view.ledger.largest / (perSecond * slowestRate) * 1000
+  }
+
+  /** How long it may take until all nodes are equal. */
+  private equalWithinMs(): number {
+    return 60 * this.plan.electionTimeoutMs + this.snapshotsMs()
+  }
+
   /** The load ends; everybody is answered, and all nodes come to the same state. */
   private settle(): void {
     const { cluster, history } = this
     this.isLoaded = false
     cluster.until("an answer to every call (I29)", () => history.pendingCount === 0, 10_000)
-    cluster.converge(60 * this.plan.electionTimeoutMs)
+    cluster.converge(this.equalWithinMs())
     this.writeEverywhere()
     this.compareReplicas()
     this.rest()
@@ -285,7 +311,7 @@ class Simulation {
       const isRefused = call.result._tag === "Failed" && call.result.error._tag === "Overloaded"
       cluster.world.violate(isRefused ? "I28" : "I30", `a write to the idle ${node.id} ends: ${resultText(call)}`)
     }
-    cluster.converge(60 * this.plan.electionTimeoutMs)
+    cluster.converge(this.equalWithinMs())
     cluster.run(200)
   }
 

@@ -18,6 +18,9 @@ const reported: ReadonlyArray<readonly [token: string, what: string]> = [
   ],
   [`67761.off-${later}`, "a node gave its vote although it had been refused while its disk hung"],
   [`102407.off-${later}`, "a node whose storage failed while it closed wrote its last checkpoint nevertheless"],
+  ["401905", "a disk that had hung was blamed for what its node's log had dropped before it was committed elsewhere"],
+  ["402567", "a node was blamed for following a leader of a term before the one in which an entry was committed"],
+  ["402292", "slow snapshots were given no longer than an election to reach those without whom nobody could commit"],
   ["300384", "a write of half a second was called stuck by a clock that ran twice as fast, and the node blamed for it"],
   [
     `71033.d7522.off-duplicate-replay-coup-clockRate-tight-fuzz-${later}`,

@@ -295,11 +295,20 @@ export class SimNetwork {
     }
     if (random.chance(faults.replayChance)) {
       this.counts.replayed++
-      this.travel(endpoint, packet, link, arrival + random.between(0, faults.replayMs))
+      // An order that is told again when all faults are over would be one that nobody gave.
+      const isStale = () => packet.message._tag === "AdminRequest" && faults.replayChance === 0
+      this.travel(endpoint, packet, link, arrival + random.between(0, faults.replayMs), () => {}, isStale)
     }
   }
 
-  private travel(sender: Speaker, packet: Packet, link: LinkState, arrival: number, left = () => {}): void {
+  private travel(
+    sender: Speaker,
+    packet: Packet,
+    link: LinkState,
+    arrival: number,
+    left = () => {},
+    isStale = () => false
+  ): void {
     // What the sender says of itself is said when the connection opens.
     const speaker: Speaker = { identity: sender.identity, clusterId: sender.clusterId }
     const land = () => {
@@ -309,6 +318,7 @@ export class SimNetwork {
         return
       }
       left()
+      if (isStale()) return
       if (link.isCut || !this.accepts(packet.to, packet.from) || !this.accepts(packet.from, packet.to)) {
         this.counts.cut++
         this.note(packet, "cut")

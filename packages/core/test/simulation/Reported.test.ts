@@ -21,6 +21,7 @@ const reported: ReadonlyArray<readonly [token: string, what: string]> = [
   ["401905", "a disk that had hung was blamed for what its node's log had dropped before it was committed elsewhere"],
   ["402567", "a node was blamed for following a leader of a term before the one in which an entry was committed"],
   ["402292", "slow snapshots were given no longer than an election to reach those without whom nobody could commit"],
+  ["405039", "an order to hand over leadership, replayed half a minute later, was blamed on the leader that obeyed it"],
   ["300384", "a write of half a second was called stuck by a clock that ran twice as fast, and the node blamed for it"],
   [
     `71033.d7522.off-duplicate-replay-coup-clockRate-tight-fuzz-${later}`,

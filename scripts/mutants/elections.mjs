@@ -204,10 +204,14 @@ export const elections = [
     what: "who was removed, or rolled back, goes on voting",
     expect: { test: "test/simulation/Departures.test.ts" },
     note:
-      "D09 was expected, and did not name it within 60 storms: few of them put a disk back and ask for its vote later.",
+      "D09 was expected, and did not name it within 60 storms: few of them put a disk back and ask for its vote later. It is two edits since a vote is looked at once more when it has become durable: either look is enough.",
     edits: [{
       file: "roles/Follower.ts",
       from: "    if (node.belonging.refused !== null && isForMembers(message)) return\n",
+      to: ""
+    }, {
+      file: "roles/Conversation.ts",
+      from: "    if (granted && node.belonging.refused !== null) return\n",
       to: ""
     }]
   }

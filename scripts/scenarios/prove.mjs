@@ -70,8 +70,8 @@ const commandOf = ({ kind, name, path }) => {
     const script = path.replace(/^.*\//, "").replace(/\.script$/, "")
     return [process.execPath, "packages/core/test/scripts/play.ts", "--untraced", `=${script}`]
   }
-  // Parts of names that are made at run time are left open.
-  const pattern = escaped(name).replace(/\\\$\\\{.*?\\\}/g, ".*")
+  // Parts of names that are made at run time are left open, or the whole name.
+  const pattern = name === "" ? ".*" : escaped(name).replace(/\\\$\\\{.*?\\\}/g, ".*")
   const project = /^packages\/([^/]+)/.exec(path)?.[1] ?? "examples"
   return [
     "vitest",

@@ -15,9 +15,10 @@ import { until } from "./Waiting.ts"
 const mebi = 1024 * 1024
 
 /**
- * With these a node that was away for a second needs a snapshot, which is then some seconds on its way, however long a
- * run lasts: history, which would let it grow, is short. The log, which may have 32 times its bounds for the sake of a
- * follower, holds what comes meanwhile; else the node would need the next one before it had this one, for ever.
+ * With these a node that was away for some seconds needs a snapshot, which is then some seconds on its way, however
+ * long a run lasts: history, which would let it grow, is short. The log, which may have 32 times its bounds for the
+ * sake of a follower, holds what comes meanwhile; else the node would need the next one before it had this one, for
+ * ever.
  */
 export const smallLog: SettingsInput = {
   checkpointInterval: "100 millis",

@@ -24,7 +24,7 @@ const help = `npm run chaos -- [options]: drawn faults under load, then an audit
   --minutes N            how long faults are made (default 2)
   --kills N              end earlier, when so many kills were made
   --writes N             writes a second that the clients aim at (default 2000)
-  --log KIND             small: logs so short that a node that was away for a second needs a snapshot; usual: as
+  --log KIND             small: logs so short that a node that was away for some seconds needs a snapshot; usual: as
                          the program keeps them; drawn from the seed unless told
   --only TEXT            only faults whose name contains it, such as "kill"
 ${commonHelp}`

@@ -216,7 +216,7 @@ const lookUp = (node: RaftNode, key: Key, consistency: Consistency): Exit.Exit<R
   const { revision } = machine
   const entry = machine.get(key)
   if (entry === undefined) return Exit.fail(answered(() => new KeyNotFound({ key, revision, consistency })))
-  // Named one by one: an object spread costs a tenth of a read over HTTP.
+  // Named one by one: that is faster than a spread, and every read comes here.
   const { createRevision, leaseId, modRevision, value, version } = entry
   return Exit.succeed({ key, value, createRevision, modRevision, version, leaseId, revision, consistency })
 }

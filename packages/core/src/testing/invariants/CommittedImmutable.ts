@@ -10,11 +10,12 @@ import type { GlobalView } from "../GlobalView.ts"
 import type { Invariant } from "./Invariant.ts"
 
 export const committedImmutable = (world: GlobalView): Invariant => {
-  /** The chains that each node's log has dropped, so that its disk may. */
+  /** The chains that the log of each node's run has dropped, so that its disk may: no write outlives its run. */
   const dropped = new Map<NodeId, Set<number>>()
   return {
     id: "I6",
     title: "committed entries are immutable",
+    started: (node) => void dropped.delete(node.id),
     appended: (node, view, entries, replaced) => {
       if (replaced.length === 0) return
       const from = entries[0]!.index

@@ -12,8 +12,9 @@ import { Cause, Effect, Exit, Layer } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { createHash } from "node:crypto"
-import { type Answer, type FlatHeaders, jsonAnswer, problemAnswer } from "./Answer.ts"
+import { type Answer, jsonAnswer, noCache, problemAnswer } from "./Answer.ts"
 import { ServedApi } from "./Api.ts"
+import { pairsOf } from "./Head.ts"
 import * as Health from "./Health.ts"
 import { idempotencyHeader, parseIdempotencyKey } from "./Idempotency.ts"
 import { defect, problemOf } from "./Problem.ts"
@@ -27,9 +28,10 @@ import { type ClusterJson, type EncryptionJson, entryText, type MemberJson, outc
 export const toResponse = (answer: Answer): HttpServerResponse.HttpServerResponse => {
   const headers: Record<string, string> = {}
   let contentType = "text/plain"
-  for (let i = 0; i < answer.headers.length; i += 2) {
-    const name = (answer.headers[i] ?? "").toLowerCase()
-    const value = answer.headers[i + 1] ?? ""
+  const pairs = pairsOf(answer.headers)
+  for (let i = 0; i < pairs.length; i += 2) {
+    const name = (pairs[i] ?? "").toLowerCase()
+    const value = pairs[i + 1] ?? ""
     if (name === "content-type") contentType = value
     else headers[name] = value
   }
@@ -72,7 +74,7 @@ const list = (serving: Serving, options: ListOptions): Effect.Effect<Answer, Dis
       jsonAnswer(
         `{"revision":"${page.revision}","entries":[${page.entries.map((entry) => entryText(entry)).join(",")}],` +
           `"more":${page.more}}`,
-        [...serving.view.headers(page.revision), "Distkv-Consistency", page.consistency]
+        `${serving.view.headers(page.revision)}Distkv-Consistency: ${page.consistency}\r\n`
       ))
 
 const deleteRange = (serving: Serving, options: DeleteRangeOptions): Effect.Effect<Answer, DistKvError> => {
@@ -156,8 +158,8 @@ const cluster = (serving: Serving): Effect.Effect<Answer, DistKvError> =>
   )
 
 const plain = (status: number, body: string, contentType = "text/plain; charset=utf-8"): Answer => {
-  const headers: FlatHeaders = ["Content-Type", contentType, "Cache-Control", "no-cache"]
-  return { status, headers: status === 503 ? [...headers, "Retry-After", "1"] : [...headers], body }
+  const headers = `Content-Type: ${contentType}\r\n${noCache}`
+  return { status, headers: status === 503 ? `${headers}Retry-After: 1\r\n` : headers, body }
 }
 
 const ranges = (serving: Serving) =>

@@ -11,8 +11,9 @@ import {
   type WriteError
 } from "@distkv/core"
 import { Clock, Effect, Result } from "effect"
-import { type Answer, type FlatHeaders, jsonAnswer, jsonHeaders } from "./Answer.ts"
+import { type Answer, jsonAnswer, jsonHeaders, noCache } from "./Answer.ts"
 import type { DeleteRequest, GetRequest, PutRequest } from "./EntryRequest.ts"
+import type { HeaderLines } from "./Head.ts"
 import type { NodeView } from "./NodeView.ts"
 import { maxTimeoutMs } from "./Parameters.ts"
 import { matches } from "./Preconditions.ts"
@@ -21,54 +22,30 @@ import { entryText } from "./Wire.ts"
 type Service = typeof DistKv.Service
 
 /** What content of unknown origin is served with: it is never a page, a script or a style sheet of this origin. */
-const rawHeaders: FlatHeaders = [
-  "Content-Type",
-  "application/octet-stream",
-  "X-Content-Type-Options",
-  "nosniff",
-  "Content-Security-Policy",
-  "sandbox",
-  "Cache-Control",
-  "no-cache"
-]
+const rawHeaders: HeaderLines = "Content-Type: application/octet-stream\r\nX-Content-Type-Options: nosniff\r\n" +
+  `Content-Security-Policy: sandbox\r\n${noCache}`
 
 /** A read's answer. A match of `If-None-Match` is decided on what was read, thus at the consistency asked for. */
 export const getAnswer = (view: NodeView, request: GetRequest, entry: ReadEntry): Answer => {
   const { ifNoneMatch } = request
   if (ifNoneMatch !== undefined && matches(ifNoneMatch, entry.modRevision)) {
-    return { status: 304, headers: entryHeaders(["Cache-Control", "no-cache"], view, entry), body: null }
+    return { status: 304, headers: entryHeaders(noCache, view, entry), body: null }
   }
   return request.json
-    ? { status: 200, headers: entryHeaders(jsonHeaders(), view, entry), body: entryText(entry) }
+    ? { status: 200, headers: entryHeaders(jsonHeaders, view, entry), body: entryText(entry) }
     : { status: 200, headers: entryHeaders(rawHeaders, view, entry), body: entry.value }
 }
 
 /** What the answer that a key is absent says: at which consistency that was read. */
-export const absentHeaders = ({ consistency }: KeyNotFound): FlatHeaders => [
-  "Vary",
-  "Accept",
-  "Distkv-Consistency",
-  consistency ?? "linearizable"
-]
+export const absentHeaders = ({ consistency }: KeyNotFound): HeaderLines =>
+  `Vary: Accept\r\nDistkv-Consistency: ${consistency ?? "linearizable"}\r\n`
 
-/** These headers, and what is said of an entry: nearly all of them in one piece, as an array that grows is copied. */
-const entryHeaders = (first: FlatHeaders, view: NodeView, entry: ReadEntry): Array<string> => {
-  const headers = [
-    ...first,
-    "ETag",
-    `"${entry.modRevision}"`,
-    "Vary",
-    "Accept",
-    "Distkv-Consistency",
-    entry.consistency,
-    "Distkv-Create-Revision",
-    String(entry.createRevision),
-    "Distkv-Version",
-    String(entry.version)
-  ]
-  view.addTo(headers, entry.revision)
-  if (entry.leaseId !== null) headers.push("Distkv-Lease", String(entry.leaseId))
-  return headers
+/** These headers, and what is said of an entry. */
+const entryHeaders = (first: HeaderLines, view: NodeView, entry: ReadEntry): HeaderLines => {
+  const lines = `${first}ETag: "${entry.modRevision}"\r\nVary: Accept\r\nDistkv-Consistency: ${entry.consistency}\r\n` +
+    `Distkv-Create-Revision: ${entry.createRevision}\r\nDistkv-Version: ${entry.version}\r\n` +
+    view.headers(entry.revision)
+  return entry.leaseId === null ? lines : `${lines}Distkv-Lease: ${entry.leaseId}\r\n`
 }
 
 /** A write of `value` on a condition that is not a revision. */
@@ -91,9 +68,7 @@ export const putAnswer = (view: NodeView, result: SetResult): Answer => {
     ? ""
     : `,"previous":${result.previous === null ? "null" : entryText(result.previous)}`
   const revision = `"${result.revision}"`
-  const headers = jsonHeaders()
-  view.addTo(headers, result.revision)
-  headers.push("ETag", revision)
+  const headers = `${jsonHeaders}${view.headers(result.revision)}ETag: ${revision}\r\n`
   return { status: 200, headers, body: `{"revision":${revision},"created":${result.created}${previous}}` }
 }
 

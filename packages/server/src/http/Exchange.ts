@@ -2,7 +2,8 @@
 import { type DistKvError, type Done, type KeyNotFound, Shutdown } from "@distkv/core"
 import { Cause, Effect, Exit, Option, Result } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { type Answer, type FlatHeaders, problemAnswer, writeAnswer } from "./Answer.ts"
+import { type Answer, problemAnswer, writeAnswer } from "./Answer.ts"
+import type { HeaderLines } from "./Head.ts"
 import { type Cancel, inFiber } from "./HotCalls.ts"
 import { defect, problemOf } from "./Problem.ts"
 import { dropBody, readBody, refuseDeclared } from "./RequestBody.ts"
@@ -13,8 +14,8 @@ import type { Serving } from "./Serving.ts"
 const timedBodyBytes = 64 * 1024
 
 /** Headers of the answer that a key is absent: it is a read's result too. */
-type OfAbsent = (error: KeyNotFound) => FlatHeaders
-const nothing: OfAbsent = () => []
+type OfAbsent = (error: KeyNotFound) => HeaderLines
+const nothing: OfAbsent = () => ""
 
 /** Gives up a reply that its client does not take. */
 export const limitWriting = (response: ServerResponse, timeoutMs: number): void => {
@@ -121,7 +122,7 @@ export class Exchange {
 
   fail(error: DistKvError, status?: number): void {
     const headers = this.#serving.view.failureHeaders(error)
-    const all = error._tag === "KeyNotFound" ? [...headers, ...this.#ofAbsent(error)] : headers
+    const all = error._tag === "KeyNotFound" ? headers + this.#ofAbsent(error) : headers
     this.#answer(error._tag, problemAnswer(problemOf(error, status), all))
   }
 
@@ -145,6 +146,6 @@ export class Exchange {
       limitWriting(this.#response, this.#serving.writeTimeoutMs)
     }
     if (this.#atOnce) this.#serving.outbox.post(this.#response, answer, this.#serving.draining)
-    else writeAnswer(this.#response, answer, this.#serving.draining)
+    else writeAnswer(this.#response, answer, this.#serving.draining, this.#serving.heads)
   }
 }

@@ -5,6 +5,7 @@ import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { Callers } from "./Callers.ts"
 import * as Dispatcher from "./Dispatcher.ts"
+import { Heads } from "./Head.ts"
 import { hotCalls } from "./HotCalls.ts"
 import { HttpListener, type HttpListenerOptions } from "./HttpListener.ts"
 import { NodeView } from "./NodeView.ts"
@@ -57,13 +58,15 @@ const make = Effect.fnUntraced(function*(options: HttpServerOptions) {
   const listener = yield* HttpListener
   const context = yield* Effect.context()
   const run: Serving["run"] = Effect.runForkWith(context)
+  const heads = new Heads()
   const serving: Serving = {
     kv,
     hot: hotCalls(kv, run),
     view: new NodeView(kv, run),
     callers: new Callers(listener.host),
     metrics: new RequestMetrics(),
-    outbox: new Outbox((defect) => void run(Effect.logError("a reply met a defect", defect))),
+    heads,
+    outbox: new Outbox(heads, (defect) => void run(Effect.logError("a reply met a defect", defect))),
     budget: new BodyBudget(options.maxBodyBytes ?? 256 * 1024 * 1024),
     run,
     encryption: options.encryption ?? null,

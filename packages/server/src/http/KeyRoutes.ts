@@ -10,8 +10,9 @@ import {
 } from "@distkv/core"
 import { Effect, Result } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { type Answer, jsonAnswer } from "./Answer.ts"
+import { type Answer, jsonAnswer, noCache } from "./Answer.ts"
 import { Exchange } from "./Exchange.ts"
+import type { HeaderLines } from "./Head.ts"
 import { idempotencyHeader, parseIdempotencyKey } from "./Idempotency.ts"
 import type { NodeView } from "./NodeView.ts"
 import { checkNames, timeoutOf } from "./Parameters.ts"
@@ -82,14 +83,10 @@ const get = (kv: Service, view: NodeView, key: string, options: CallOptions): Ef
     // Written by hand: as a property name, `__proto__` would be lost.
     jsonAnswer(
       `{${JSON.stringify(key)}:${JSON.stringify(decoder.decode(entry.value))}}`,
-      ["X-Content-Type-Options", "nosniff", ...view.headers(entry.revision)]
+      `X-Content-Type-Options: nosniff\r\n${view.headers(entry.revision)}`
     ))
 
-const done = (headers: ReadonlyArray<string>): Answer => ({
-  status: 200,
-  headers: ["Cache-Control", "no-cache", ...headers],
-  body: ""
-})
+const done = (headers: HeaderLines): Answer => ({ status: 200, headers: noCache + headers, body: "" })
 
 const remove = (kv: Service, view: NodeView, key: string, options: WriteOptions): Effect.Effect<Answer, DistKvError> =>
   Effect.map(kv.delete(key, options), (result) => done(view.headers(result.revision)))

@@ -1,7 +1,8 @@
 /** What every reply says of the node that gave it. */
 import { directCalls, type DistKv, type DistKvError, type Revision, type Standing } from "@distkv/core"
 import { Exit } from "effect"
-import type { FlatHeaders } from "./Answer.ts"
+import { validateHeaderValue } from "node:http"
+import type { HeaderLines } from "./Head.ts"
 import type { Serving } from "./Serving.ts"
 
 /**
@@ -14,7 +15,7 @@ export class NodeView {
   readonly #direct: (() => Standing) | undefined
   /** Null before the first reading; the last one once the node is closed. */
   #standing: Standing | null = null
-  #headers: ReadonlyArray<string> = []
+  #lines: HeaderLines = ""
   #fresh = false
 
   constructor(kv: typeof DistKv.Service, run: Serving["run"]) {
@@ -24,23 +25,15 @@ export class NodeView {
   }
 
   /** `Distkv-*` headers; `revision` is the one the reply shows, else the node's own is told. */
-  headers(revision?: Revision): FlatHeaders {
-    const headers: Array<string> = []
-    this.addTo(headers, revision)
-    return headers
-  }
-
-  /** Adds what `headers` returns. */
-  addTo(headers: Array<string>, revision?: Revision): void {
+  headers(revision?: Revision): HeaderLines {
     if (this.#direct === undefined) this.#refresh()
     else this.#take(this.#direct())
-    for (const part of this.#headers) headers.push(part)
     const shown = revision ?? this.#standing?.revision
-    if (shown !== undefined) headers.push("Distkv-Revision", String(shown))
+    return shown === undefined ? this.#lines : `${this.#lines}Distkv-Revision: ${shown}\r\n`
   }
 
   /** As `headers`, for a failure, which may carry a revision of its own. */
-  failureHeaders(error: DistKvError): FlatHeaders {
+  failureHeaders(error: DistKvError): HeaderLines {
     return this.headers(error._tag === "KeyNotFound" || error._tag === "CompareFailed" ? error.revision : undefined)
   }
 
@@ -67,9 +60,11 @@ export class NodeView {
     this.#standing = standing
     const { clusterId, leader, nodeId, term } = standing
     if (before !== null && before.term === term && before.leader === leader && before.clusterId === clusterId) return
-    const headers = ["Distkv-Term", String(term), "Distkv-Served-By", nodeId]
-    if (clusterId !== null) headers.push("Distkv-Cluster", clusterId)
-    if (leader !== null) headers.push("Distkv-Leader", leader)
-    this.#headers = headers
+    const lines = [`Distkv-Term: ${term}`, `Distkv-Served-By: ${nodeId}`]
+    if (clusterId !== null) lines.push(`Distkv-Cluster: ${clusterId}`)
+    if (leader !== null) lines.push(`Distkv-Leader: ${leader}`)
+    // Not every head is looked at by Node; ids come from a configuration and from other nodes.
+    for (const line of lines) validateHeaderValue("Distkv-*", line)
+    this.#lines = lines.map((line) => `${line}\r\n`).join("")
   }
 }

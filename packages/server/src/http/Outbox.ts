@@ -8,6 +8,7 @@
 import { Result } from "effect"
 import type { ServerResponse } from "node:http"
 import { type Answer, writeAnswer } from "./Answer.ts"
+import type { Heads } from "./Head.ts"
 
 interface Letter {
   readonly response: ServerResponse
@@ -23,6 +24,7 @@ const loneEnough = 8
 const probeEvery = 15
 
 export class Outbox {
+  readonly #heads: Heads
   readonly #onDefect: (defect: unknown) => void
   #letters: Array<Letter> = []
   /** How often in a row one answer was alone. */
@@ -30,7 +32,8 @@ export class Outbox {
   #sinceProbe = 0
 
   /** `onDefect` is told what a write threw; its connection is ended. */
-  constructor(onDefect: (defect: unknown) => void) {
+  constructor(heads: Heads, onDefect: (defect: unknown) => void) {
+    this.#heads = heads
     this.#onDefect = onDefect
   }
 
@@ -57,7 +60,7 @@ export class Outbox {
   }
 
   #write(response: ServerResponse, answer: Answer, close: boolean): void {
-    const written = Result.try(() => writeAnswer(response, answer, close))
+    const written = Result.try(() => writeAnswer(response, answer, close, this.#heads))
     if (Result.isSuccess(written)) return
     // Without an end its client would wait for the answer.
     this.#onDefect(written.failure)

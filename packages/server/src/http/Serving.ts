@@ -2,6 +2,7 @@
 import type { DistKv } from "@distkv/core"
 import type { Effect, Fiber } from "effect"
 import type { Callers } from "./Callers.ts"
+import type { Heads } from "./Head.ts"
 import type { HotCalls } from "./HotCalls.ts"
 import type { NodeView } from "./NodeView.ts"
 import type { Outbox } from "./Outbox.ts"
@@ -15,6 +16,7 @@ export interface Serving {
   readonly view: NodeView
   readonly callers: Callers
   readonly metrics: RequestMetrics
+  readonly heads: Heads
   readonly outbox: Outbox
   readonly budget: BodyBudget
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>

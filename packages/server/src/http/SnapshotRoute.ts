@@ -3,6 +3,7 @@ import { type DistKvError, Overloaded } from "@distkv/core"
 import { Cause, Effect, Option, Result, Stream } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { problemAnswer, writeAnswer } from "./Answer.ts"
+import { pairsOf } from "./Head.ts"
 import { checkNames, timeoutOf } from "./Parameters.ts"
 import { problemOf } from "./Problem.ts"
 import type { Query } from "./RequestTarget.ts"
@@ -54,15 +55,11 @@ export const serve = (serving: Serving, request: IncomingMessage, response: Serv
   })
 }
 
-const headersOf = (serving: Serving): Array<string> => [
-  "Content-Type",
-  "application/octet-stream",
-  "Cache-Control",
-  "no-store",
-  "X-Content-Type-Options",
-  "nosniff",
-  ...serving.view.headers()
-]
+const headersOf = (serving: Serving): Array<string> =>
+  pairsOf(
+    "Content-Type: application/octet-stream\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n" +
+      serving.view.headers()
+  )
 
 /** Writes a piece, and waits until the client has taken it; gives the client up when it does not in time. */
 const write = (response: ServerResponse, piece: Uint8Array, timeoutMs: number): Effect.Effect<void> =>

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ServerResponse } from "node:http"
+import { Heads } from "../../src/http/Head.ts"
 import { Outbox } from "../../src/http/Outbox.ts"
 
 const turn = () => new Promise<void>((resolve) => void setImmediate(resolve))
@@ -19,12 +20,12 @@ const responses = () => {
   return { ended, destroyed, response }
 }
 
-const answer = (status = 200) => ({ status, headers: [], body: null })
+const answer = (status = 200) => ({ status, headers: "", body: null })
 
 describe("answers that are there at once", () => {
   it("are written together at the end of the turn", async () => {
     const { ended, response } = responses()
-    const outbox = new Outbox(() => assert.fail("there is no defect"))
+    const outbox = new Outbox(new Heads(), () => assert.fail("there is no defect"))
     for (let round = 0; round < 40; round++) {
       outbox.post(response(1), answer(), false)
       outbox.post(response(2), answer(), false)
@@ -36,7 +37,7 @@ describe("answers that are there at once", () => {
 
   it("wait for nobody where none has company, until one has", async () => {
     const { ended, response } = responses()
-    const outbox = new Outbox(() => assert.fail("there is no defect"))
+    const outbox = new Outbox(new Heads(), () => assert.fail("there is no defect"))
     let waited = 0
     for (let round = 0; round < 200; round++) {
       outbox.post(response(1), answer(), false)
@@ -58,7 +59,7 @@ describe("answers that are there at once", () => {
 
   it("wait for no more than fit a batch", async () => {
     const { ended, response } = responses()
-    const outbox = new Outbox(() => assert.fail("there is no defect"))
+    const outbox = new Outbox(new Heads(), () => assert.fail("there is no defect"))
     for (let id = 0; id < 40; id++) outbox.post(response(id), answer(), false)
     assert.lengthOf(ended, 32)
     await turn()
@@ -68,7 +69,7 @@ describe("answers that are there at once", () => {
   it("end their own connection alone, where one cannot be written", async () => {
     const { destroyed, ended, response } = responses()
     const defects: Array<unknown> = []
-    const outbox = new Outbox((defect) => void defects.push(defect))
+    const outbox = new Outbox(new Heads(), (defect) => void defects.push(defect))
     outbox.post(response(1), answer(), false)
     outbox.post(response(2), answer(500), false)
     outbox.post(response(3), answer(), false)

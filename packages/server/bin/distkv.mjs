@@ -5,8 +5,9 @@
  * Then it runs the bundle where there is one that is newer than every source, else the sources themselves.
  *
  * What runs nodes is run with a bound on the young generation of V8's heap: left to itself it grows to 128 MiB on a
- * large machine, for a node that needs 32 of it, and is no faster. The bound must be there before the heap is, so the
- * program is started anew in the same process.
+ * large machine, for a node that needs 32 of it, and is no faster. And with one thread beside the program for V8's own
+ * work instead of four: they would mark garbage on all processors at once, and keep the other nodes' programs, or this
+ * one, waiting for one. Both must be there before the heap is, so the program is started anew in the same process.
  */
 import { spawn } from "node:child_process"
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs"
@@ -56,24 +57,28 @@ const entry = () => {
   return process.env["DISTKV_SOURCES"] === undefined && isFresh(bundle) ? bundle : sources
 }
 
-const semiSpace = "--max-semi-space-size"
-const heapOptions = [`${semiSpace}=16`]
+const heapOptions = ["--max-semi-space-size=16", "--v8-pool-size=1"]
 
-/** Whether this process would do better in a heap of other bounds, and may be replaced by one that has them. */
-const wantsOtherHeap = () =>
+/** Those that nobody has set for this process already. */
+const missingOptions = () => {
+  const given = [...process.execArgv, ...(process.env["NODE_OPTIONS"] ?? "").split(/\s+/)]
+    .map((option) => option.split("=")[0].replaceAll("_", "-"))
+  return heapOptions.filter((option) => !given.includes(option.split("=")[0]))
+}
+
+/** Whether this process would do better with further options, and may be replaced by one that has them. */
+const mayStartAnew = () =>
   ["start", "demo"].includes(process.argv[2]) && process.execve !== undefined && process.platform !== "win32" &&
-  process.channel === undefined &&
-  ![...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].some((option) =>
-    option.replaceAll("_", "-").includes(semiSpace)
-  )
+  process.channel === undefined
 
 if (Number.parseInt(process.versions.node, 10) >= neededMajor) {
-  if (wantsOtherHeap()) {
-    const options = [...process.execArgv, ...heapOptions]
+  const missing = missingOptions()
+  if (missing.length > 0 && mayStartAnew()) {
     try {
+      const options = [...process.execArgv, ...missing]
       process.execve(process.execPath, [process.execPath, ...options, self, ...process.argv.slice(2)])
     } catch {
-      // Not allowed here: then in the heap that there is.
+      // Not allowed here: then without them.
     }
   }
   module.enableCompileCache?.()

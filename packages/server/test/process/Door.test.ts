@@ -41,7 +41,7 @@ describe("the program's door", () => {
   )
 
   it.live(
-    "bounds a node's young generation in the very process that was started, and leaves a bound alone",
+    "bounds a node's young generation and V8's threads in the very process that was started, and leaves bounds alone",
     () =>
       Effect.gen(function*() {
         const directory = yield* temporaryDirectory
@@ -51,10 +51,13 @@ describe("the program's door", () => {
           Effect.gen(function*() {
             const node = yield* startNode(path.join(directory, name), bootstrap, { nodeFlags })
             assert.strictEqual(node.ready.pid, node.pid)
-            return argumentsOf(node.pid).split(" ").filter((argument) => argument.includes("semi"))
+            return argumentsOf(node.pid).split(" ").filter((argument) => /semi|pool/.test(argument))
           })
-        assert.deepStrictEqual(yield* flagsOf("a", []), ["--max-semi-space-size=16"])
-        assert.deepStrictEqual(yield* flagsOf("b", ["--max_semi_space_size=4"]), ["--max_semi_space_size=4"])
+        assert.deepStrictEqual(yield* flagsOf("a", []), ["--max-semi-space-size=16", "--v8-pool-size=1"])
+        const own = ["--max_semi_space_size=4"]
+        assert.deepStrictEqual(yield* flagsOf("b", own), [...own, "--v8-pool-size=1"])
+        const both = ["--v8-pool-size=2", "--max-semi-space-size=8"]
+        assert.deepStrictEqual(yield* flagsOf("c", both), both)
       }),
     60_000
   )

@@ -11,6 +11,8 @@ export interface Answer {
 }
 
 const closing: HeaderLines = "Connection: close\r\n"
+
+/** Every answer may be kept, but has to be asked for again before it is used. */
 export const noCache: HeaderLines = "Cache-Control: no-cache\r\n"
 
 /** The first headers of a success with JSON text. */

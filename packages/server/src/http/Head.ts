@@ -6,7 +6,10 @@
  */
 import type { ServerResponse } from "node:http"
 
-/** Lines `Name: value`, each with its CRLF; values are this program's own words and numbers, never a caller's. */
+/**
+ * Lines `Name: value`, each with its CRLF. Values are this program's own words, numbers, and ids, whose patterns leave
+ * no room for the end of a line; never a caller's text.
+ */
 export type HeaderLines = string
 
 const endOfLine = "\r\n"
@@ -25,6 +28,13 @@ interface LaidOut {
   _header?: unknown
 }
 
+/**
+ * Whether Node would keep the connection as well: it gives up one whose client waits to be told to go on (`Expect:
+ * 100-continue`) and is answered instead, as nobody knows whether the body follows.
+ */
+const staysOpen = ({ req, shouldKeepAlive }: ServerResponse): boolean =>
+  shouldKeepAlive && req.headers.expect === undefined
+
 /** The successes of one server. */
 export class Heads {
   /** What follows an answer's own lines in this second; undefined where it has to be asked of Node. */
@@ -40,7 +50,7 @@ export class Heads {
   /** Writes the head of an answer with status 200, whose lines have a `Content-Length`. */
   writeOk(response: ServerResponse, lines: HeaderLines): void {
     const second = Math.floor(this.#nowMs() / 1000)
-    if (second === this.#second && this.#rest !== undefined && response.shouldKeepAlive) {
+    if (second === this.#second && this.#rest !== undefined && staysOpen(response)) {
       ;(response as LaidOut)._header = ok + lines + this.#rest
       return
     }

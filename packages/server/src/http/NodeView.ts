@@ -1,7 +1,6 @@
 /** What every reply says of the node that gave it. */
 import { directCalls, type DistKv, type DistKvError, type Revision, type Standing } from "@distkv/core"
 import { Exit } from "effect"
-import { validateHeaderValue } from "node:http"
 import type { HeaderLines } from "./Head.ts"
 import type { Serving } from "./Serving.ts"
 
@@ -60,11 +59,8 @@ export class NodeView {
     this.#standing = standing
     const { clusterId, leader, nodeId, term } = standing
     if (before !== null && before.term === term && before.leader === leader && before.clusterId === clusterId) return
-    const lines = [`Distkv-Term: ${term}`, `Distkv-Served-By: ${nodeId}`]
-    if (clusterId !== null) lines.push(`Distkv-Cluster: ${clusterId}`)
-    if (leader !== null) lines.push(`Distkv-Leader: ${leader}`)
-    // Not every head is looked at by Node; ids come from a configuration and from other nodes.
-    for (const line of lines) validateHeaderValue("Distkv-*", line)
-    this.#lines = lines.map((line) => `${line}\r\n`).join("")
+    this.#lines = `Distkv-Term: ${term}\r\nDistkv-Served-By: ${nodeId}\r\n` +
+      (clusterId === null ? "" : `Distkv-Cluster: ${clusterId}\r\n`) +
+      (leader === null ? "" : `Distkv-Leader: ${leader}\r\n`)
   }
 }

@@ -9,11 +9,12 @@ import { open } from "./RawClient.ts"
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** A server on a free port. */
-const serving = (handler: Handler, options: { readonly keepAliveTimeout?: number } = {}) =>
+const serving = (handler: Handler) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.callback<ReturnType<typeof createServer>>((resume) => {
-        const server = createServer({ keepAliveTimeout: 15_000, ...options }, handler)
+        const server = createServer({ keepAliveTimeout: 15_000 }, handler)
+        server.on("checkContinue", handler)
         server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
       }),
       (server) =>
@@ -67,6 +68,8 @@ describe("heads put together here", () => {
       const requests = [
         ...[closing, ...all, ...all].map((one) => one === closing ? [closing] : [one, closing]),
         [...all, closing],
+        // Whether a body follows is open after this: Node closes the connection.
+        [request("GET", 0, "1.1", ["Content-Length: 4", "Expect: 100-continue"])],
         [request("GET", 0, "1.0")],
         [request("GET", 0, "1.0", ["Connection: keep-alive"]), closing]
       ]
@@ -99,7 +102,7 @@ describe("heads put together here", () => {
     const heads = new Heads(() => 5000)
     let byNode = 0
     for (const kept of [undefined, 5, "HTTP/1.1 200 OK\r\n\r\n", {}]) {
-      const response = { shouldKeepAlive: true, _header: kept, writeHead: () => void byNode++ }
+      const response = { req: { headers: {} }, shouldKeepAlive: true, _header: kept, writeHead: () => void byNode++ }
       heads.writeOk(response as unknown as ServerResponse, lines)
       assert.strictEqual(response._header, kept)
     }

@@ -150,6 +150,7 @@ export const make = (state: MemoryState): StateStore["Service"] =>
     recover: Effect.sync(() => state.recover()),
     checkpoint: (checkpoint) => Effect.sync(() => state.checkpoint(checkpoint)),
     getUnsafe: (key) => state.get(key),
+    metadataUnsafe: (key) => state.get(key),
     scanUnsafe: (scan) => state.scan(scan),
     eventAtUnsafe: (revision) => state.eventAt(revision),
     sessionsUnsafe: () => state.sessions(),

@@ -14,7 +14,7 @@
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { StorageFailed } from "./DistKvError.ts"
-import type { Entry, Key } from "./domain/Entry.ts"
+import type { Entry, EntryMetadata, Key } from "./domain/Entry.ts"
 import type { HistoryEvent } from "./domain/HistoryEvent.ts"
 import type { ClusterId } from "./domain/Identity.ts"
 import type { Membership } from "./domain/Membership.ts"
@@ -132,6 +132,11 @@ export class StateStore extends Context.Service<StateStore, {
   readonly checkpoint: (checkpoint: Checkpoint) => Effect.Effect<void, StorageFailed>
   /** The entry as of the last checkpoint. Throws `StorageFailed`, which ends the node. */
   readonly getUnsafe: (key: Key) => Entry | undefined
+  /**
+   * The same without its value, which need not be read: damage of a value alone need not be found. Throws
+   * `StorageFailed`, which ends the node.
+   */
+  readonly metadataUnsafe: (key: Key) => EntryMetadata | undefined
   /**
    * Entries in key order (or its reverse) as of the last checkpoint. The iterator must be drained or returned in the
    * turn in which it was made. Throws `StorageFailed`, which ends the node.

@@ -9,6 +9,7 @@ import type {
   Checkpoint,
   ClusterId,
   Entry,
+  EntryMetadata,
   HistoryEvent,
   IncomingSnapshot,
   Key,
@@ -35,7 +36,7 @@ import { changeSessionRow, sessionRowUnsafe } from "./SessionRows.ts"
 import { buildSnapshot, type View } from "./SnapshotBuild.ts"
 import { onFile, removeSnapshotFiles, SnapshotFile } from "./SnapshotFile.ts"
 import { fillTables } from "./SnapshotInstall.ts"
-import { decodeRowUnsafe } from "./StateRows.ts"
+import { decodeRowUnsafe, type FindValue } from "./StateRows.ts"
 import { otherGeneration, StateTables } from "./StateTables.ts"
 import { Turns } from "./Turns.ts"
 
@@ -166,11 +167,11 @@ export class LmdbState {
   }
 
   getUnsafe(key: Key): Entry | undefined {
-    const keyBytes = Buffer.from(key)
-    return reading(doing, () => {
-      const found = this.tables.kv.getBinaryFast(keyBytes, this.view)
-      return found === undefined ? undefined : decodeRowUnsafe(key, keyBytes, found, found.length, this.findValue)
-    })
+    return this.rowUnsafe(key, this.findValue)
+  }
+
+  metadataUnsafe(key: Key): EntryMetadata | undefined {
+    return this.rowUnsafe(key, null)
   }
 
   *scanUnsafe(scan: Scan): Generator<Entry, void, undefined> {
@@ -220,8 +221,15 @@ export class LmdbState {
     if (this.failStop.failure === null) await this.writes.idle()
   }
 
-  private readonly findValue = (keyBytes: Buffer): Buffer | undefined =>
-    this.tables.values.getBinaryFast(keyBytes, this.view)
+  private rowUnsafe(key: Key, findValue: FindValue | null): Entry | undefined {
+    const keyBytes = Buffer.from(key)
+    return reading(doing, () => {
+      const found = this.tables.kv.getBinaryFast(keyBytes, this.view)
+      return found === undefined ? undefined : decodeRowUnsafe(key, keyBytes, found, found.length, findValue)
+    })
+  }
+
+  private readonly findValue: FindValue = (keyBytes) => this.tables.values.getBinaryFast(keyBytes, this.view)
 
   private openView(): View & { readonly meta: StateMeta | null } {
     const transaction = reading(doing, () => this.environment.snapshot())

@@ -156,6 +156,7 @@ const stateStore = (state: LmdbState): StateStore["Service"] =>
     recover: started("the state cannot be read", () => state.recover()),
     checkpoint: (checkpoint) => started("the state cannot be written", () => state.checkpoint(checkpoint)),
     getUnsafe: (key) => state.getUnsafe(key),
+    metadataUnsafe: (key) => state.metadataUnsafe(key),
     scanUnsafe: (scan) => state.scanUnsafe(scan),
     eventAtUnsafe: (revision) => state.eventAtUnsafe(revision),
     sessionsUnsafe: () => state.sessionsUnsafe(),

@@ -65,12 +65,12 @@ export const encodeRow = (arena: Buffer, start: number, keyLength: number, entry
 }
 
 /** Finds the row of a value that lies apart. */
-type FindValue = (keyBytes: Buffer) => Buffer | undefined
+export type FindValue = (keyBytes: Buffer) => Buffer | undefined
 
 /**
  * The entry of a row. `bytes`, and what `findValue` returns, may be LMDB's own: everything is copied, the value into a
- * plain array. Without `findValue` the entry comes without its value. Throws `StorageFailed` where one of the rows is
- * not what was written for this key.
+ * plain array, which may be a part of a larger one. Without `findValue` the entry comes without its value. Throws
+ * `StorageFailed` where one of the rows is not what was written for this key.
  */
 export const decodeRowUnsafe = (
   key: Key,
@@ -92,11 +92,20 @@ export const decodeRowUnsafe = (
   const leaseId = (flags & leased) !== 0 ? getU64(bytes, 28) as Revision : null
   // The last, since LMDB answers into the same bytes again.
   const value = findValue === null
-    ? new Uint8Array(0)
+    ? noValue
     : (flags & apart) === 0
-    ? row.slice(valueAt)
+    ? copyOf(row, valueAt)
     : valueUnsafe(key, bytes.readUInt32LE(valueAt), bytes.readUInt32LE(valueAt + 4), findValue(keyBytes))
   return { key, value, createRevision, modRevision, version, leaseId }
+}
+
+const noValue = new Uint8Array(0)
+
+/** A copy of what begins at `from`, in memory shared with others: memory of its own costs ten times as much. */
+const copyOf = (bytes: Uint8Array, from: number): Uint8Array => {
+  const copy = Buffer.allocUnsafe(bytes.length - from)
+  copy.set(bytes.subarray(from))
+  return new Uint8Array(copy.buffer, copy.byteOffset, copy.length)
 }
 
 const valueUnsafe = (key: Key, length: number, checksum: number, found: Buffer | undefined): Uint8Array => {

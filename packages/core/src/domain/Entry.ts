@@ -66,6 +66,9 @@ export interface Entry {
   readonly leaseId: Revision | null
 }
 
+/** An entry without its value. */
+export type EntryMetadata = Omit<Entry, "value">
+
 const noValue = new Uint8Array(0)
 
 /** The entry for who wants keys and metadata only: its value is empty. */

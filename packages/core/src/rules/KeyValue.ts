@@ -15,7 +15,7 @@
 import { utf8Length } from "../domain/Bytes.ts"
 import type { Command, CommandOf, KeyRange } from "../domain/Command.ts"
 import { maxDeleteRange } from "../domain/Command.ts"
-import type { Entry, Key } from "../domain/Entry.ts"
+import type { Entry, EntryMetadata, Key } from "../domain/Entry.ts"
 import type { Outcome } from "../domain/Outcome.ts"
 import type { Revision } from "../domain/Position.ts"
 import type { HistoryEvent, PreviousEntry, Scan, StateMeta } from "../StateStore.ts"
@@ -25,14 +25,12 @@ import { historyBytesAt } from "./History.ts"
 export interface KeyValueView {
   readonly get: (key: Key) => Entry | undefined
   /** The same without its value; to be looked at before anything changes. */
-  readonly metadata: (key: Key) => Metadata | undefined
+  readonly metadata: (key: Key) => EntryMetadata | undefined
   /** Entries in key order; drained or returned before `apply` returns. */
   readonly scan: (scan: Scan) => Iterable<Entry>
   /** The first event kept of the given revision, or of the next that has one. */
   readonly eventAt: (revision: Revision) => HistoryEvent | undefined
 }
-
-type Metadata = Omit<Entry, "value">
 
 type Counted = "revision" | "compactRevision" | "historyBytes" | "historyCutBytes" | "keys"
 
@@ -146,7 +144,7 @@ const applyCut = (view: KeyValueView, counters: StoreCounters, wanted: Revision)
 }
 
 /** Whether a guard holds: null always, 0 for an absent key, n for an entry that was last changed at n. */
-const holds = (ifRevision: Revision | null, current: Metadata | null): boolean =>
+const holds = (ifRevision: Revision | null, current: EntryMetadata | null): boolean =>
   ifRevision === null || ifRevision === (current === null ? 0 : current.modRevision)
 
 const noEvents: ReadonlyArray<HistoryEvent> = []
@@ -168,7 +166,7 @@ const putEvent = (
   named: Key,
   value: Uint8Array,
   leaseId: Revision | null,
-  previous: Metadata | null
+  previous: EntryMetadata | null
 ): HistoryEvent => {
   // The string that is there already lets the new one go.
   const key = previous === null ? named : previous.key
@@ -196,7 +194,7 @@ const deleteEvent = (
   counters: StoreCounters,
   revision: Revision,
   position: number,
-  deleted: Metadata
+  deleted: EntryMetadata
 ): HistoryEvent => {
   const { key } = deleted
   counters.keys -= 1
@@ -205,7 +203,7 @@ const deleteEvent = (
   return { revision, position, key, entry: null, previous, historyBytes: counters.historyBytes }
 }
 
-const previousOf = ({ createRevision, leaseId, modRevision, version }: Metadata): PreviousEntry => ({
+const previousOf = ({ createRevision, leaseId, modRevision, version }: EntryMetadata): PreviousEntry => ({
   createRevision,
   modRevision,
   version,

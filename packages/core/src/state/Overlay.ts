@@ -8,12 +8,13 @@
  *
  * Invariant: a remembered key that no layer has is in the store just as it is remembered.
  */
-import type { Entry, Key } from "../domain/Entry.ts"
+import type { Entry, EntryMetadata, Key } from "../domain/Entry.ts"
 import { compareKeys, withoutValue } from "../domain/Entry.ts"
 import type { PreviousEntry } from "../domain/HistoryEvent.ts"
 import type { Revision } from "../domain/Position.ts"
 import type { Checkpoint, HistoryEvent, Scan, StateStore } from "../StateStore.ts"
 import { EventList } from "./EventList.ts"
+import { Remembering } from "./Remembering.ts"
 
 /** Bytes that a change weighs beside its key and value: its event, and the place of its key. */
 const changeOverhead = 256
@@ -24,8 +25,6 @@ const valuesMost = 16 * 1024 * 1024
 const valueOverhead = 256
 /** … and how large one may be, so that a few do not make all others forgotten. */
 const valueMost = 256 * 1024
-/** One in so many reads of the store is remembered: keys in use are so soon, and a walk over all keys costs little. */
-const readsPerRemembered = 4
 
 /** The changes between two checkpoints. */
 class Layer {
@@ -67,11 +66,10 @@ class Row implements PreviousEntry {
   }
 }
 
-/** An entry without its value; it is the overlay's own, and changes with the next event of its key. */
-export type Metadata = Omit<Entry, "value">
+type Store = Pick<StateStore["Service"], "getUnsafe" | "metadataUnsafe" | "scanUnsafe" | "eventAtUnsafe">
 
 export class Overlay {
-  private readonly store: Pick<StateStore["Service"], "getUnsafe" | "scanUnsafe" | "eventAtUnsafe">
+  private readonly store: Store
   private readonly rows = new Map<Key, Row>()
   private active = new Layer(1)
   private frozen: Layer | null = null
@@ -81,9 +79,9 @@ export class Overlay {
   private last: Row | null = null
   /** The weight of all entries that rows remember. */
   private valueBytes = 0
-  private storeReads = 0
+  private readonly habit = new Remembering()
 
-  constructor(store: Pick<StateStore["Service"], "getUnsafe" | "scanUnsafe" | "eventAtUnsafe">) {
+  constructor(store: Store) {
     this.store = store
   }
 
@@ -99,7 +97,8 @@ export class Overlay {
     return this.frozen !== null
   }
 
-  metadata(key: Key): Metadata | undefined {
+  /** What is returned is the overlay's own, and changes with the next event of the key. */
+  metadata(key: Key): EntryMetadata | undefined {
     const row = this.rows.get(key) ?? this.remember(key)
     this.last = row
     return row.isPresent ? row : undefined
@@ -109,7 +108,10 @@ export class Overlay {
     const row = this.rows.get(key)
     if (row === undefined) return this.read(key)
     if (!row.isPresent) return undefined
-    if (row.entry !== null) return row.entry
+    if (row.entry !== null) {
+      this.habit.answered()
+      return row.entry
+    }
     const layer = this.layerOf(row)
     return layer === null ? this.read(key) : layer.events.entryAt(row.event)!
   }
@@ -193,31 +195,32 @@ export class Overlay {
   }
 
   private remember(key: Key): Row {
-    const entry = this.store.getUnsafe(key)
+    const metadata = this.store.metadataUnsafe(key)
     const row = this.place(key)
-    if (entry !== undefined) row.become(entry)
+    if (metadata !== undefined) row.become(metadata)
     return row
   }
 
   /** Reads what no layer has, and remembers it now and then. */
   private read(key: Key): Entry | undefined {
     const entry = this.store.getUnsafe(key)
-    this.storeReads++
-    if (this.storeReads % readsPerRemembered !== 0) return entry
+    if (!this.habit.takes()) return entry
     const weight = entry === undefined ? 0 : weightOf(entry)
     if (weight > valueMost) return entry
     if (this.valueBytes + weight > valuesMost) this.forget()
     const row = this.rows.get(key) ?? this.place(key)
     if (entry !== undefined) {
       row.become(entry)
-      row.entry = entry
+      row.entry = alone(entry)
       this.valueBytes += weight
+      this.habit.remembered()
     }
     return entry
   }
 
   /** Forgets all keys that no layer has. */
   private forget(): void {
+    this.habit.forgets()
     for (const row of this.rows.values()) if (row.layer <= this.saved) this.rows.delete(row.key)
     this.last = null
     this.valueBytes = 0
@@ -256,6 +259,10 @@ export class Overlay {
     return scan.reverse ? rows.reverse() : rows
   }
 }
+
+/** The entry with a value that keeps no other bytes in memory, which those that stores hand out may do. */
+const alone = (entry: Entry): Entry =>
+  entry.value.buffer.byteLength === entry.value.length ? entry : { ...entry, value: entry.value.slice() }
 
 const weightOf = (entry: Entry): number => entry.value.length + valueOverhead
 

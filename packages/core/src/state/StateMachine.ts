@@ -10,7 +10,7 @@
 import { StorageFailed } from "../DistKvError.ts"
 import type { Command, SessionOwner } from "../domain/Command.ts"
 import { decodeCommand } from "../domain/CommandCodec.ts"
-import type { Entry, Key } from "../domain/Entry.ts"
+import type { Entry, EntryMetadata, Key } from "../domain/Entry.ts"
 import type { LogEntry } from "../domain/LogEntry.ts"
 import type { Membership } from "../domain/Membership.ts"
 import { emptyMembership, findMember, hasFeature } from "../domain/Membership.ts"
@@ -23,7 +23,7 @@ import { note, recall } from "../rules/ExactlyOnce.ts"
 import { apply, emptyCounters, type KeyValueView, type StoreCounters } from "../rules/KeyValue.ts"
 import { Sessions } from "../rules/Sessions.ts"
 import type { Checkpoint, HistoryEvent, Scan, StateMeta, StateStore } from "../StateStore.ts"
-import { type Metadata, Overlay } from "./Overlay.ts"
+import { Overlay } from "./Overlay.ts"
 import { StateDigest } from "./StateDigest.ts"
 
 export class StateMachine implements KeyValueView {
@@ -157,7 +157,7 @@ export class StateMachine implements KeyValueView {
     return { _tag: "SessionOpened", revision, session: this.sessions.open(index, owner) }
   }
 
-  readonly metadata = (key: Key): Metadata | undefined => this.overlay.metadata(key)
+  readonly metadata = (key: Key): EntryMetadata | undefined => this.overlay.metadata(key)
 
   readonly get = (key: Key): Entry | undefined => this.overlay.get(key)
 

@@ -138,6 +138,7 @@ export class SimState {
         return Effect.suspend(() => this.device.write("checkpoint", () => this.apply(copy)))
       },
       getUnsafe: (key) => this.row(key),
+      metadataUnsafe: (key) => this.row(key),
       scanUnsafe: (scan) => this.scan(scan),
       eventAtUnsafe: (revision) => this.history.find((event) => event.revision >= revision),
       sessionsUnsafe: () => this.sessions.all(),

@@ -39,7 +39,11 @@ const counted = () => {
   const state = new MemoryState()
   const store = make(state)
   const reads = { count: 0 }
-  const overlay = new Overlay({ ...store, getUnsafe: (key) => (reads.count++, store.getUnsafe(key)) })
+  const overlay = new Overlay({
+    ...store,
+    getUnsafe: (key) => (reads.count++, store.getUnsafe(key)),
+    metadataUnsafe: (key) => (reads.count++, store.metadataUnsafe(key))
+  })
   return { changes: new Changes(), state, overlay, reads }
 }
 
@@ -197,7 +201,7 @@ describe("an overlay", () => {
     readAll(few, 60)
     assert.strictEqual(readAll(few, 20), 0)
     assert.isAbove(readAll(many, 100), many.length * 50)
-    readAll(few, 60)
+    readAll(few, 400)
     assert.strictEqual(readAll(few, 20), 0)
   })
 
@@ -228,6 +232,28 @@ describe("an overlay", () => {
     readsOf("stays")
     for (let i = 0; i < 60; i++) readsOf(`before ${i}`)
     assert.strictEqual(readsOf("stays"), 0, "nor does what is no more")
+  })
+
+  it("remembers more rarely where the keys in use are too many, and a value without what lies around it", () => {
+    const { changes, overlay, reads, state } = counted()
+    const keys = Array.from({ length: 200_000 }, (_, i) => `key ${i}` as Key)
+    const around = new Uint8Array(200_000)
+    for (const key of keys) overlay.add(changes.event(key, around.subarray(100, 300)))
+    save(overlay, state, changes.revision)
+    const readsUntilRemembered = (key: Key) => {
+      for (let times = 1;; times++) {
+        const before = reads.count
+        overlay.get(key)
+        if (reads.count === before) return times
+      }
+    }
+    assert.isAtMost(readsUntilRemembered(keys[0]!), 5)
+    for (const key of keys) overlay.get(key)
+    assert.isAbove(readsUntilRemembered("absent" as Key), 5)
+    const [first] = keys
+    readsUntilRemembered(first!)
+    assert.deepStrictEqual(overlay.get(first!), state.get(first!))
+    assert.strictEqual(overlay.get(first!)?.value.buffer.byteLength, 200)
   })
 
   it("forgets the key looked at last like any other", () => {

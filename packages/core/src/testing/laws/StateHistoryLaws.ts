@@ -1,7 +1,21 @@
 /** The laws of the `StateStore` port about the history, and about damage. */
 import { Effect, Exit } from "effect"
 import type { Key } from "../../domain/Entry.ts"
-import { checkpoint, event, everything, keysIn, law, meta, opened, previous, rev, row, rowsOf } from "./StateSamples.ts"
+import {
+  checkpoint,
+  event,
+  everything,
+  keysIn,
+  law,
+  meta,
+  metadataIn,
+  metadataOf,
+  opened,
+  previous,
+  rev,
+  row,
+  rowsOf
+} from "./StateSamples.ts"
 import type { StateStoreLaw } from "./StateSamples.ts"
 import { expectEqual, expectStorageFailed, LawBroken, reading } from "./StoreLaw.ts"
 
@@ -85,6 +99,7 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
       yield* opened(harness, (store) =>
         Effect.gen(function*() {
           yield* expectStorageFailed("the row", reading(() => store.getUnsafe("key20" as Key)))
+          yield* expectStorageFailed("the row without its value", metadataIn(store, "key20"))
           yield* expectStorageFailed("a scan over it", keysIn(store, {}))
           const sound = yield* reading(() => store.getUnsafe("key21" as Key))
           if (sound === undefined) {
@@ -94,7 +109,7 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
     })),
 
   law(
-    "a scan of keys only need not find a damaged value, but never shows damaged metadata",
+    "who asks for no value need not find a damaged one, but never sees damaged metadata",
     (harness) =>
       Effect.gen(function*() {
         if (harness.damage === null) return
@@ -105,6 +120,9 @@ export const stateHistoryLaws: ReadonlyArray<StateStoreLaw> = [
           Effect.gen(function*() {
             yield* expectStorageFailed("the row", reading(() => store.getUnsafe(large.key)))
             yield* expectStorageFailed("a scan over it", keysIn(store, {}))
+            const metadata = yield* Effect.exit(metadataIn(store, large.key))
+            if (Exit.isSuccess(metadata)) yield* expectEqual("metadata", metadata.value, metadataOf(large))
+            else yield* expectStorageFailed("metadata", metadata)
             const found = yield* Effect.exit(reading(() => [...store.scanUnsafe({ ...everything, keysOnly: true })]))
             if (Exit.isSuccess(found)) {
               yield* expectEqual("keys only", found.value, [{ ...large, value: new Uint8Array(0) }])

@@ -1,6 +1,6 @@
 /** What the laws of the `StateStore` port put into stores, and how they look at it. */
 import { Effect } from "effect"
-import type { Entry, Key } from "../../domain/Entry.ts"
+import type { Entry, EntryMetadata, Key } from "../../domain/Entry.ts"
 import type { Address, Incarnation, NodeId, PublicKey } from "../../domain/Identity.ts"
 import type { Membership } from "../../domain/Membership.ts"
 import { emptyMembership } from "../../domain/Membership.ts"
@@ -89,6 +89,21 @@ export const everything: Scan = { from: null, to: null, prefix: null, reverse: f
 
 export const keysIn = (store: Store, scan: Partial<Scan>) =>
   reading(() => Array.from(store.scanUnsafe({ ...everything, ...scan }), (entry) => entry.key))
+
+/** The metadata alone, whatever else came with them. */
+export const metadataOf = ({ createRevision, key, leaseId, modRevision, version }: EntryMetadata): EntryMetadata => ({
+  key,
+  createRevision,
+  modRevision,
+  version,
+  leaseId
+})
+
+export const metadataIn = (store: Store, key: string) =>
+  reading(() => {
+    const found = store.metadataUnsafe(key as Key)
+    return found === undefined ? undefined : metadataOf(found)
+  })
 
 export const opened = <A, E>(harness: StateStoreHarness, body: (store: Store) => Effect.Effect<A, E>) =>
   Effect.scoped(Effect.flatMap(harness.open, body))

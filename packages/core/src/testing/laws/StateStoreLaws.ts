@@ -12,6 +12,8 @@ import {
   law,
   membership,
   meta,
+  metadataIn,
+  metadataOf,
   opened,
   previous,
   rev,
@@ -77,6 +79,8 @@ const checkpointLaws: ReadonlyArray<StateStoreLaw> = [
           yield* expectEqual("deleted", yield* reading(() => store.getUnsafe("a" as Key)), undefined)
           yield* store.checkpoint(checkpoint(3, rowsOf([a])))
           yield* expectEqual("set again", yield* reading(() => store.getUnsafe("a" as Key)), a)
+          yield* expectEqual("without its value", yield* metadataIn(store, "b"), metadataOf(changed))
+          yield* expectEqual("none without its value", yield* metadataIn(store, "never there"), undefined)
         }))
   ),
 

@@ -119,11 +119,11 @@ interface Weighed {
   readonly weights: ReadonlyArray<{ readonly residentMb: number }>
 }
 
-/** A node with a million keys that has been written to and read from, over one of etcd's. */
-export const memoryAtMillion = (raw: unknown): Found | undefined => {
+/** A node with a million keys over one of etcd's: once they are written, or when it has been written to and read from. */
+export const memoryAtMillion = (state: "filled" | "used") => (raw: unknown): Found | undefined => {
   const { sizes = [] } = raw as { readonly sizes?: ReadonlyArray<Weighed> }
   const of = (wanted: string) =>
-    sizes.filter(({ keys, name, when }) => keys === 1_000_000 && name === wanted && when === "used")
+    sizes.filter(({ keys, name, when }) => keys === 1_000_000 && name === wanted && when === state)
       .flatMap(({ weights }) => weights.map(({ residentMb }) => residentMb))
   const [own, theirs] = [of("http"), of("etcd")]
   if (own.length === 0 || theirs.length === 0) return undefined

@@ -22,7 +22,7 @@ export const nodes = comparing(
         { label: "64 writing", level: writesBy(64), contenders },
         { label: "256 writing", level: writesBy(256), contenders },
         { label: "64 reading", level: readsBy(64, "linearizable"), contenders }
-      ],
+      ].slice(0, options.quick ? 1 : 3),
       filled: clusters,
       rivalOf: () => "3 nodes",
       axis: "clients",

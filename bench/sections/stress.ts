@@ -156,6 +156,9 @@ const findingsOf = (rows: ReadonlyArray<Row>, keys: number, stateBytes: number, 
   raw: rows
 })
 
+/** In a quick run: so little that what goes on besides is soon over. */
+const quickPart = 0.2
+
 const put = async (site: Site, options: Options): Promise<void> => {
   const plan = planOf(options, { seconds: 8 })
   const ms = plan.seconds * 1000
@@ -201,7 +204,7 @@ const put = async (site: Site, options: Options): Promise<void> => {
   }
   for (let round = 1; round <= plan.rounds; round++) {
     const peak = await peakNow()
-    for (const part of options.quick ? [0.8] : [0.5, 0.8]) {
+    for (const part of options.quick ? [quickPart] : [0.5, 0.8]) {
       for (const phase of [alone, snapshots, catchUp]) {
         await take(usual, phase, part, peak, round)
         if (phase === alone) await take(rare, phase, part, peak, round)
@@ -210,7 +213,8 @@ const put = async (site: Site, options: Options): Promise<void> => {
   }
   await site.stop(rare)
   const installing = install(keys, stateBytes) // last, since it makes the state so much larger
-  for (let round = 1; round <= plan.rounds; round++) await take(usual, installing, 0.5, await peakNow(), round)
+  const installPart = options.quick ? quickPart : 0.5
+  for (let round = 1; round <= plan.rounds; round++) await take(usual, installing, installPart, await peakNow(), round)
   print(save(findingsOf(rows, keys, stateBytes, plan)))
 }
 

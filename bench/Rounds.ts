@@ -20,7 +20,7 @@ export interface Plan {
 /** The options' plan over the section's own; the quick one shows only that everything works. */
 export const planOf = (options: Options, { rounds = 5, seconds = 3 } = {}): Plan => ({
   rounds: options.rounds ?? (options.quick ? 1 : rounds),
-  seconds: options.seconds ?? (options.quick ? 1 : seconds),
+  seconds: options.seconds ?? (options.quick ? 0.5 : seconds),
   warmUp: options.warmUp ?? (options.quick ? 0 : 5)
 })
 

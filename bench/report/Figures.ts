@@ -119,7 +119,7 @@ interface Weighed {
   readonly weights: ReadonlyArray<{ readonly residentMb: number }>
 }
 
-/** A node with a million keys over one of etcd's: once they are written, or when it has been written to and read from. */
+/** A node with a million keys over one of etcd's: once they are written, or after changes and reads of them. */
 export const memoryAtMillion = (state: "filled" | "used") => (raw: unknown): Found | undefined => {
   const { sizes = [] } = raw as { readonly sizes?: ReadonlyArray<Weighed> }
   const of = (wanted: string) =>

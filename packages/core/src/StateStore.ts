@@ -9,8 +9,8 @@
  * - a snapshot is of one checkpoint, whole, the same bytes on every implementation, and not changed by later ones;
  * - an installed snapshot replaces everything in one atomic step; after a crash the state is the old or the new one,
  *   and what was left of a snapshot that was being built or received is gone;
- * - every row is checked when read; damage is `StorageFailed`, never an absent or altered row. A scan of keys only may
- *   leave unread what holds values, and then does not find damage there, but it checks keys and metadata.
+ * - every row is checked when read; damage is `StorageFailed`, never an absent or altered row. Who asks for metadata or
+ *   for keys only may leave unread what holds values, and then does not find damage there, but checks the rest.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { StorageFailed } from "./DistKvError.ts"
